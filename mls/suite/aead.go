@@ -1,0 +1,66 @@
+package suite
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// An aeadAlgorithm is an AEAD by its key size; all of ours have nonces of 12
+// and tags of 16 bytes.
+type aeadAlgorithm struct {
+	keySize int
+	chacha  bool
+}
+
+var (
+	aes128GCM        = aeadAlgorithm{16, false}
+	aes256GCM        = aeadAlgorithm{32, false}
+	chaCha20Poly1305 = aeadAlgorithm{32, true}
+)
+
+const (
+	nonceSize = 12
+	// TagSize is by how many bytes a ciphertext is longer than its plaintext.
+	TagSize = 16
+)
+
+func (a aeadAlgorithm) open(key []byte) (cipher.AEAD, error) {
+	if len(key) != a.keySize {
+		return nil, fmt.Errorf("%w: AEAD key of %d bytes", ErrBadKey, len(key))
+	}
+	if a.chacha {
+		return chacha20poly1305.New(key)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// Seal appends to dst the AEAD ciphertext of plaintext. A key and nonce of the
+// wrong length are our own broken promise.
+func (s *Suite) Seal(dst, key, nonce, aad, plaintext []byte) []byte {
+	a, err := s.aead.open(key)
+	if err != nil || len(nonce) != nonceSize {
+		panic("BUG: AEAD key or nonce of wrong length")
+	}
+	return a.Seal(dst, nonce, plaintext, aad)
+}
+
+// Open appends to dst the plaintext of an AEAD ciphertext, or returns
+// ErrDecrypt and leaves dst alone.
+func (s *Suite) Open(dst, key, nonce, aad, ciphertext []byte) ([]byte, error) {
+	a, err := s.aead.open(key)
+	if err != nil || len(nonce) != nonceSize {
+		panic("BUG: AEAD key or nonce of wrong length")
+	}
+	plaintext, err := a.Open(dst, nonce, ciphertext, aad)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
+}
