@@ -1,0 +1,77 @@
+package groups
+
+import "parley/mls/wire"
+
+// An Outcome is what became of a submission: a receipt with the signed head
+// that covers it, or a refusal. Head may be nil when several outcomes of one
+// batch share a head and another of them carried it.
+type Outcome struct {
+	ID      SubmissionID
+	Receipt Receipt
+	Head    *SignedHead
+	Err     error
+}
+
+// A Stored is one entry as it lies in the log; Bytes is Entry.Marshal, shared
+// by all readers and never written to.
+type Stored struct {
+	Seq   Seq
+	Kind  EntryKind
+	Bytes []byte
+}
+
+// A Page is a run of consecutive entries and the latest signed head.
+type Page struct {
+	Entries []Stored
+	Head    *SignedHead
+}
+
+// A RoomInfo is what a node knows of a room.
+type RoomInfo struct {
+	Room    RoomID
+	Owner   NodeID // node that orders it, as far as this node knows
+	Owned   bool   // this node is the owner
+	Head    Head
+	Members int // devices
+	Sites   []SiteID
+	Parked  string // why it is read-only, empty when live
+}
+
+// A Membership is a room a device may read, from an entry on.
+type Membership struct {
+	Room   RoomID
+	Joined Seq // the create entry or the commit that added the device
+	Left   Seq // the commit that removed it, 0 while it is a member
+}
+
+// A Welcome is what a device needs to join a room.
+type Welcome struct {
+	Room      RoomID
+	Seq       Seq // of the commit that added the device
+	Epoch     Epoch
+	Bytes     []byte // MLSMessage
+	Tree      Hash   // of the public tree's bytes, a blob
+	EntryHash Hash   // of the commit's header: where the device's chain begins
+	Head      *SignedHead
+}
+
+// A Replica is an entry on its way to a follower, with what its body names.
+type Replica struct {
+	Entry       *Entry
+	Attachments [][]byte
+}
+
+// A Batch is a run of consecutive entries of one room and a head signed by its
+// hub at or after the last of them.
+type Batch struct {
+	Room    RoomID
+	Entries []Replica
+	Head    *SignedHead
+}
+
+// A KeyPackage is one device's, as its MLSMessage bytes (RFC 9420, Section 10).
+type KeyPackage struct {
+	Device DeviceID
+	Suite  wire.CipherSuite
+	Bytes  []byte
+}
