@@ -6,6 +6,13 @@ import "errors"
 // wraps one of these, or one of mls/wire, mls/suite or mls/tree. On any error
 // the Group is what it was.
 var (
+	// ErrInvalid says that a message breaks a rule of RFC 9420.
+	ErrInvalid = errors.New("invalid message")
+	// ErrNotMember says that a leaf is blank or not in the tree.
+	ErrNotMember = errors.New("not a member")
+	// ErrOwnMessage says that a message is one this member has sent: its key is
+	// gone, and what it said is known already.
+	ErrOwnMessage = errors.New("message is our own")
 	// ErrReplay says that a message's key has been used, or is no longer kept.
 	ErrReplay = errors.New("message key already used or forgotten")
 	// ErrGeneration says that a message is further ahead than MaxForward.

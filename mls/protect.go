@@ -1,9 +1,215 @@
 package mls
 
-import "parley/mls/suite"
+import (
+	"crypto/rand"
+	"fmt"
+
+	"parley/mls/suite"
+	"parley/mls/wire"
+)
+
+// sign authenticates content with a member's key (RFC 9420, Section 6.1). A
+// commit still lacks its confirmation tag.
+func (e *epoch) sign(key *suite.SignaturePrivateKey, format wire.WireFormat, content wire.FramedContent) (wire.AuthenticatedContent, error) {
+	ac := wire.AuthenticatedContent{WireFormat: format, Content: content}
+	signature, err := key.Sign("FramedContentTBS", e.tbs(&ac))
+	if err != nil {
+		return ac, fmt.Errorf("sign %v: %w", content.ContentType, err)
+	}
+	ac.Auth.Signature = signature
+	return ac, nil
+}
+
+// verify checks the signature of a member's content.
+func (e *epoch) verify(public []byte, ac *wire.AuthenticatedContent) error {
+	if err := e.suite.Verify(public, "FramedContentTBS", e.tbs(ac), ac.Auth.Signature); err != nil {
+		return fmt.Errorf("verify %v: %w", ac.Content.ContentType, err)
+	}
+	return nil
+}
+
+// tbs encodes what a signature covers.
+func (e *epoch) tbs(ac *wire.AuthenticatedContent) []byte {
+	room := 512 + len(ac.Content.ApplicationData) + len(ac.Content.AuthenticatedData)
+	return wire.Append(make([]byte, 0, room), ac.TBS(&e.context))
+}
+
+// membershipInput encodes what the tag of a member's PublicMessage covers
+// (RFC 9420, Section 6.2).
+func (e *epoch) membershipInput(ac *wire.AuthenticatedContent) []byte {
+	return wire.Marshal(wire.AuthenticatedContentTBM{ContentTBS: ac.TBS(&e.context), Auth: ac.Auth})
+}
+
+// protectPublic encodes content as an MLSMessage that everybody can read.
+func (e *epoch) protectPublic(ac *wire.AuthenticatedContent) []byte {
+	return wire.Marshal(wire.MLSMessage{
+		WireFormat: wire.WireFormatPublicMessage,
+		PublicMessage: &wire.PublicMessage{
+			Content:       ac.Content,
+			Auth:          ac.Auth,
+			MembershipTag: e.suite.MAC(e.secrets.membership, e.membershipInput(ac)),
+		},
+	})
+}
+
+// unprotectPublic checks that a member's PublicMessage was made by a member
+// of the group and signed by the one it names.
+func (e *epoch) unprotectPublic(m *wire.PublicMessage, leaf leafReader) (wire.AuthenticatedContent, error) {
+	ac := m.Authenticated()
+	if m.Content.ContentType == wire.ContentTypeApplication {
+		return ac, fmt.Errorf("public message: application data: %w", ErrInvalid)
+	}
+	if !e.suite.VerifyMAC(e.secrets.membership, e.membershipInput(&ac), m.MembershipTag) {
+		return ac, fmt.Errorf("public message: membership tag: %w", ErrInvalid)
+	}
+	sender, ok := leaf(m.Content.Sender.LeafIndex)
+	if !ok {
+		return ac, fmt.Errorf("public message of leaf %d: %w", m.Content.Sender.LeafIndex, ErrNotMember)
+	}
+	return ac, e.verify(sender.SignatureKey, &ac)
+}
+
+// A used is the key that a private message uses: a move of the secret tree
+// that has not been made.
+type used struct {
+	leaf    wire.LeafIndex
+	content wire.ContentType
+	ratchet *ratchet
+	growth  *growth
+	step    step
+}
+
+// seek finds the key of leaf's message, at generation, or at the next unused
+// one if that is nil.
+func (e *epoch) seek(leaf wire.LeafIndex, content wire.ContentType, generation *uint32) (u used, err error) {
+	s, growth := e.tree.seek(uint32(leaf))
+	u = used{leaf: leaf, content: content, growth: growth, ratchet: &s.handshake}
+	if content == wire.ContentTypeApplication {
+		u.ratchet = &s.application
+	}
+	if generation == nil {
+		generation = &u.ratchet.generation
+	}
+	u.step, err = u.ratchet.seek(e.suite, *generation)
+	return u, err
+}
+
+// use makes the move.
+func (e *epoch) use(u *used) {
+	if u.growth != nil {
+		e.tree.apply(u.growth)
+	}
+	u.ratchet.apply(&u.step)
+}
+
+// nonce is the key schedule's nonce under the reuse guard (RFC 9420,
+// Section 6.3.1).
+func (u *used) nonce(guard [4]byte) [nonceSize]byte {
+	nonce := u.step.nonce
+	for i, b := range guard {
+		nonce[i] ^= b
+	}
+	return nonce
+}
+
+// protectPrivate encodes content, with padding zero octets, as an MLSMessage
+// only members can read. It returns the key it used; the caller makes the
+// move when nothing can fail any more.
+func (e *epoch) protectPrivate(ac *wire.AuthenticatedContent, padding int) ([]byte, used, error) {
+	c := &ac.Content
+	u, err := e.seek(c.Sender.LeafIndex, c.ContentType, nil)
+	if err != nil {
+		return nil, u, fmt.Errorf("protect %v: %w", c.ContentType, err)
+	}
+	data := wire.SenderData{LeafIndex: u.leaf, Generation: u.step.generation}
+	rand.Read(data.ReuseGuard[:])
+	nonce := u.nonce(data.ReuseGuard)
+	m := wire.PrivateMessage{
+		GroupID:           c.GroupID,
+		Epoch:             c.Epoch,
+		ContentType:       c.ContentType,
+		AuthenticatedData: c.AuthenticatedData,
+	}
+	room := len(c.ApplicationData) + padding + 160
+	plaintext := wire.Append(make([]byte, 0, room+suite.TagSize), wire.PrivateMessageContent{
+		ContentType:     c.ContentType,
+		ApplicationData: c.ApplicationData,
+		Proposal:        c.Proposal,
+		Commit:          c.Commit,
+		Auth:            ac.Auth,
+		Padding:         padding,
+	})
+	key := u.step.key[:e.suite.KeySize()]
+	m.Ciphertext = e.suite.Seal(plaintext[:0], key, nonce[:], wire.Marshal(m.ContentAAD()), plaintext)
+	m.EncryptedSenderData = e.sealSenderData(&m, data)
+	message := wire.Append(make([]byte, 0, len(m.Ciphertext)+len(m.AuthenticatedData)+len(m.GroupID)+80),
+		wire.MLSMessage{WireFormat: wire.WireFormatPrivateMessage, PrivateMessage: &m})
+	return message, u, nil
+}
+
+// unprotectPrivate opens a PrivateMessage and checks who signed it. It returns
+// the key it used; the caller makes the move when all else has been found
+// good.
+func (e *epoch) unprotectPrivate(m *wire.PrivateMessage, leaf leafReader) (wire.AuthenticatedContent, used, error) {
+	ac := wire.AuthenticatedContent{WireFormat: wire.WireFormatPrivateMessage}
+	data, err := e.openSenderData(m)
+	if err != nil {
+		return ac, used{}, err
+	}
+	if data.LeafIndex == e.own {
+		return ac, used{}, fmt.Errorf("private message: %w", ErrOwnMessage)
+	}
+	sender, ok := leaf(data.LeafIndex)
+	if !ok {
+		return ac, used{}, fmt.Errorf("private message of leaf %d: %w", data.LeafIndex, ErrNotMember)
+	}
+	u, err := e.seek(data.LeafIndex, m.ContentType, &data.Generation)
+	if err != nil {
+		return ac, u, fmt.Errorf("private message of leaf %d: %w", data.LeafIndex, err)
+	}
+	nonce := u.nonce(data.ReuseGuard)
+	key := u.step.key[:e.suite.KeySize()]
+	plaintext, err := e.suite.Open(nil, key, nonce[:], wire.Marshal(m.ContentAAD()), m.Ciphertext)
+	if err != nil {
+		return ac, u, fmt.Errorf("private message of leaf %d: %w", data.LeafIndex, err)
+	}
+	content, err := wire.ParsePrivateMessageContent(plaintext, m.ContentType)
+	if err != nil {
+		return ac, u, err
+	}
+	ac.Auth = content.Auth
+	ac.Content = wire.FramedContent{
+		GroupID:           m.GroupID,
+		Epoch:             m.Epoch,
+		Sender:            wire.Member(data.LeafIndex),
+		AuthenticatedData: m.AuthenticatedData,
+		ContentType:       m.ContentType,
+		ApplicationData:   content.ApplicationData,
+		Proposal:          content.Proposal,
+		Commit:            content.Commit,
+	}
+	return ac, u, e.verify(sender.SignatureKey, &ac)
+}
+
+// sealSenderData encrypts who sent m with which key (RFC 9420,
+// Section 6.3.2).
+func (e *epoch) sealSenderData(m *wire.PrivateMessage, data wire.SenderData) []byte {
+	key, nonce := senderDataKey(e.suite, e.secrets.senderData, m.Ciphertext)
+	return e.suite.Seal(nil, key, nonce, wire.Marshal(m.SenderDataAAD()), wire.Marshal(data))
+}
+
+// openSenderData decrypts who sent m with which key.
+func (e *epoch) openSenderData(m *wire.PrivateMessage) (wire.SenderData, error) {
+	key, nonce := senderDataKey(e.suite, e.secrets.senderData, m.Ciphertext)
+	b, err := e.suite.Open(nil, key, nonce, wire.Marshal(m.SenderDataAAD()), m.EncryptedSenderData)
+	if err != nil {
+		return wire.SenderData{}, fmt.Errorf("private message: sender data: %w", err)
+	}
+	return wire.Unmarshal[wire.SenderData](b)
+}
 
 // senderDataKey derives the key and nonce of a PrivateMessage's sender data
-// from a sample of its ciphertext (RFC 9420, Section 6.3.2).
+// from a sample of its ciphertext.
 func senderDataKey(s *suite.Suite, secret, ciphertext []byte) (key, nonce []byte) {
 	sample := ciphertext[:min(len(ciphertext), s.HashSize())]
 	return s.ExpandWithLabel(secret, "key", sample, s.KeySize()),

@@ -29,8 +29,12 @@ func (s *Suite) DeriveKeyPair(secret []byte) (*HPKEPrivateKey, error) {
 	return newHPKEPrivateKey(s.kem.DeriveKeyPair(secret))
 }
 
-// NewHPKEPrivateKey reads a private key as Bytes wrote it.
+// NewHPKEPrivateKey reads a private key as Bytes wrote it, or a scalar of a
+// NIST curve without its leading zero octets.
 func (s *Suite) NewHPKEPrivateKey(b []byte) (*HPKEPrivateKey, error) {
+	if s.sig.curve != nil {
+		b = padLeft(b, (s.sig.curve.Params().BitSize+7)/8)
+	}
 	return newHPKEPrivateKey(s.kem.NewPrivateKey(b))
 }
 

@@ -56,7 +56,8 @@ func (s *Suite) GenerateSignatureKey() (*SignaturePrivateKey, error) {
 }
 
 // NewSignaturePrivateKey reads a private key: a seed of 32 bytes for Ed25519
-// (RFC 8032), a scalar of the curve's length for ECDSA.
+// (RFC 8032), a scalar for ECDSA, whose leading zero octets may be missing: other
+// implementations write it so.
 func (s *Suite) NewSignaturePrivateKey(b []byte) (*SignaturePrivateKey, error) {
 	if s.sig.curve == nil {
 		if len(b) != ed25519.SeedSize {
@@ -64,11 +65,19 @@ func (s *Suite) NewSignaturePrivateKey(b []byte) (*SignaturePrivateKey, error) {
 		}
 		return s.SignatureKeyOf(ed25519.NewKeyFromSeed(b))
 	}
-	key, err := ecdsa.ParseRawPrivateKey(s.sig.curve, b)
+	key, err := ecdsa.ParseRawPrivateKey(s.sig.curve, padLeft(b, (s.sig.curve.Params().BitSize+7)/8))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrBadKey, err)
 	}
 	return s.SignatureKeyOf(key)
+}
+
+// padLeft returns b with leading zeros, n bytes long unless b is longer.
+func padLeft(b []byte, n int) []byte {
+	if len(b) == 0 || len(b) >= n {
+		return b
+	}
+	return append(make([]byte, n-len(b), n), b...)
 }
 
 // SignatureKeyOf wraps a signer whose public key is of the suite's kind, or
