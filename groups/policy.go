@@ -75,7 +75,7 @@ func (p *Policy) Extension() wire.Extension {
 	w.Uint64(uint64(p.MaxKeyAge / time.Second))
 	w.Uint64(p.MaxKeyMessages)
 	w.Uint8(p.GraceEpochs)
-	return wire.Extension{Type: PolicyExtension, Data: w.Bytes()}
+	return wire.Extension{ExtensionType: PolicyExtension, ExtensionData: w.Bytes()}
 }
 
 // ParsePolicy reads the extension's data.
