@@ -40,6 +40,16 @@ func Load[T any](t testing.TB, name string) []T {
 	return cases
 }
 
+// Find is Load for seeds of a fuzz test, which do without the file.
+func Find[T any](name string) (cases []T, err error) {
+	b, err := os.ReadFile(filepath.Join(dir(), name))
+	if err != nil {
+		return nil, err
+	}
+	err = json.Unmarshal(b, &cases)
+	return cases, err
+}
+
 // Hex is a byte string that the vector files write in hexadecimal.
 type Hex []byte
 
