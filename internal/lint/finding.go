@@ -48,6 +48,7 @@ var Rules = []Rule{
 	{"unfinished", checkUnfinished},
 	{"foreign paths", checkForeignPaths},
 	{"invariants", checkInvariants},
+	{"dependencies", checkDependencies},
 }
 
 // Check runs every rule and returns the findings in the order of the files.

@@ -6,10 +6,21 @@ import (
 	"slices"
 )
 
-const (
-	maxParams     = 5 // of any function, closures aside
-	maxSameInARow = 2 // parameters of one basic type next to each other
-)
+// maxParams is how many parameters a function may have, closures aside.
+const maxParams = 5
+
+// sameInARow is how many parameters of one basic type may stand side by side.
+// The rule says one; two numbers (left and right) and three byte slices (key,
+// message, tag, in the order every crypto package has them) are let through.
+func sameInARow(kind string) int {
+	switch kind {
+	case "string", "bool":
+		return 1
+	case "[]byte":
+		return 3
+	}
+	return 2
+}
 
 // basics are the types whose values can be swapped without the compiler
 // seeing it.
@@ -18,11 +29,8 @@ var basics = []string{
 	"uint", "uint8", "uint16", "uint32", "uint64", "float64",
 }
 
-// checkParameters: at most five parameters, and no run of one basic type.
-// A run that the compiler can not tell apart is where arguments get swapped.
-// Two strings or two bools side by side are refused in what other packages
-// call; two numbers or two byte slices (left and right, key and message) are
-// let through, three of anything are not.
+// checkParameters: at most five parameters, and in what other packages call no
+// run of one basic type: that is where arguments are swapped unseen.
 func checkParameters(t *Tree) []Finding {
 	var out []Finding
 	for _, f := range t.sources() {
@@ -36,7 +44,7 @@ func checkParameters(t *Tree) []Finding {
 				out = append(out, t.at(fn.Pos(), fmt.Sprintf("%s has %d parameters, the limit is %d", fn.Name.Name, len(types), maxParams),
 					"make a struct of what belongs together"))
 			}
-			if kind, n := longestRun(types); exported(fn) && (n > maxSameInARow || n == 2 && (kind == "string" || kind == "bool")) {
+			if kind, n := longestRun(types); exported(fn) && n > sameInARow(kind) {
 				out = append(out, t.at(fn.Pos(), fmt.Sprintf("%s takes %d %s in a row", fn.Name.Name, n, kind),
 					"give them types of their own, or make a struct"))
 			}

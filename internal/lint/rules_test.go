@@ -93,7 +93,9 @@ func TestShapeRules(t *testing.T) {
 		{"a switch with long cases", "function length", "b/x.go", "package b\nfunc f(x int) {\nswitch x {\ncase 1:\n" + lines(61, "x++") + "}\n}\n", "f has 64"},
 		{"six parameters", "parameters", "b/x.go", "package b\nfunc f(a int, b string, c int, d string, e int, f string) {}\n", "6 parameters"},
 		{"two strings in a row", "parameters", "b/x.go", "package b\n// F is a function.\nfunc F(from, to string) {}\n", "F takes 2 string in a row"},
-		{"three byte slices in a row", "parameters", "b/x.go", "package b\n// F is a function.\nfunc F(k, n, m []byte) {}\n", "3 []byte"},
+		{"four byte slices in a row", "parameters", "b/x.go", "package b\n// F is a function.\nfunc F(d, k, n, m []byte) {}\n", "4 []byte"},
+		{"three byte slices in a row", "", "b/x.go", "package b\n// F is a function.\nfunc F(k, n, m []byte) {}\n", ""},
+		{"three numbers in a row", "parameters", "b/x.go", "package b\n// F is a function.\nfunc F(x, y, z int) {}\n", "3 int"},
 		{"two numbers in a row", "", "b/x.go", "package b\n// F is a function.\nfunc F(left, right int) {}\n", ""},
 		{"six methods", "interface size", "b/x.go", "package b\ntype i interface {\nA()\nB()\nC()\nD()\nE()\nF()\n}\n", "i has 6 methods"},
 	})

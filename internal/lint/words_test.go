@@ -76,3 +76,13 @@ func TestSubjects(t *testing.T) {
 		}
 	}
 }
+
+func TestDependencyRules(t *testing.T) {
+	const table = "| module | for | rather than |\n|---|---|---|\n"
+	hold(t, []broken{
+		{"a module without a line", "dependencies", "go.mod", "module parley\nrequire (\n\texample.org/x v1.0.0\n)\n", "go.mod:3: [dependencies] example.org/x has no line"},
+		{"a module on one line", "dependencies", "go.mod", "module parley\nrequire example.org/x v1.0.0\n", "go.mod:2:"},
+		{"what others need", "", "go.mod", "module parley\nrequire (\n\texample.org/x v1.0.0 // indirect\n)\n", ""},
+		{"a line without a module", "dependencies", dependenciesFile, table + "| `example.org/x` | x | y |\n", "example.org/x is not in go.mod"},
+	})
+}

@@ -1,0 +1,51 @@
+# What there is to do. `make` alone prints this list.
+
+export CGO_ENABLED = 0
+
+FUZZTIME ?= 10s
+BENCH    ?= send
+CONFIG   ?= parleyd.toml
+
+.PHONY: help bin check test fuzz sim bench demo run gen clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bin: ## build the programs into ./bin
+	go build -o bin/ ./cmd/...
+
+check: ## formatting, vet and the house style: seconds
+	@unformatted=$$(gofmt -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go test -count=1 ./internal/lint ./internal/spec
+
+test: check ## everything: vet, lint, unit, vectors, scripts, simulation, fuzz seeds
+	go test -timeout 9m ./...
+
+fuzz: ## every fuzz test for FUZZTIME each (10s)
+	@go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r pkg; do \
+		list=$$(go test -list '^Fuzz' $$pkg) || exit 1; \
+		for name in $$(echo "$$list" | grep '^Fuzz'); do \
+			echo "$$pkg $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+sim: ## simulated sites and networks only, run anew
+	go test -count=1 -run 'Sim' ./...
+
+bench: bin ## measure: BENCH=send|federate|fanout|mls
+	./bin/parley bench $(BENCH) --json
+
+demo: bin ## two sites on this machine, step by step; ONCE=1 ends by itself
+	./bin/parley demo $(if $(ONCE),--once)
+
+run: bin ## a node with CONFIG (parleyd.toml)
+	./bin/parleyd run --config $(CONFIG)
+
+gen: ## write again what is generated: api, docs/spec.md
+	go generate ./...
+	go run ./internal/spec
+
+clean: ## remove what was built here
+	rm -rf bin

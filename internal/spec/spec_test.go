@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// TestSpecIsCurrent: docs/spec.md is what the sources cite today.
+func TestSpecIsCurrent(t *testing.T) {
+	root := filepath.Join("..", "..")
+	want, err := generate(os.DirFS(root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := os.ReadFile(filepath.Join(root, specFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) != want {
+		t.Errorf("%s is stale; run `make gen` and commit it\n%s", specFile, firstDifference(string(have), want))
+	}
+}
+
+// firstDifference shows the first line in which two texts differ.
+func firstDifference(have, want string) string {
+	h, w := strings.Split(have, "\n"), strings.Split(want, "\n")
+	for i := range min(len(h), len(w)) {
+		if h[i] != w[i] {
+			return fmt.Sprintf("line %d\nhave %s\nwant %s", i+1, h[i], w[i])
+		}
+	}
+	return fmt.Sprintf("have %d lines, want %d", len(h), len(w))
+}
+
+func TestCited(t *testing.T) {
+	for text, want := range map[string]string{
+		"RFC 9420, Section 12.4.2":                        "RFC 9420/12.4.2",
+		"(RFC 9420,\n\tSection 7.8).":                     "RFC 9420/7.8",
+		"RFC 9420, Section 6, and 16 bytes":               "RFC 9420/6",
+		"RFC 9420, Sections 7.8 and 7.9.2":                "RFC 9420/7.8 RFC 9420/7.9.2",
+		"RFC 9420, Sections 5.1.2, 5.1.3 and 8: labels":   "RFC 9420/5.1.2 RFC 9420/5.1.3 RFC 9420/8",
+		"Section 5.1.1 of RFC 9180":                       "RFC 9180/5.1.1",
+		"RFC 9420, Appendix C":                            "RFC 9420/C",
+		"HPKE (RFC 9180) and draft-ietf-mls-extensions.":  "RFC 9180/ draft-ietf-mls-extensions/",
+		"section 5 of nothing, Section 3 of the protocol": "",
+	} {
+		var have []string
+		for _, c := range cited(text) {
+			have = append(have, c.doc+"/"+c.section)
+		}
+		if got := strings.Join(have, " "); got != want {
+			t.Errorf("%q cites %q, want %q", text, got, want)
+		}
+	}
+}
+
+// pageOf generates the page of a small tree.
+func pageOf(t *testing.T, files map[string]string) string {
+	t.Helper()
+	tree := fstest.MapFS{}
+	for name, body := range files {
+		tree[name] = &fstest.MapFile{Data: []byte(body)}
+	}
+	text, err := generate(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestStatus(t *testing.T) {
+	text := pageOf(t, map[string]string{
+		"a/a.go":      "package a\n\n// Hash follows RFC 9420,\n// Section 7.8, and psk RFC 9420, Section 8.4.\nfunc hash() {}\n\n// RFC 9420, Section 7.9\n",
+		"a/a_test.go": "package a\n\nvar name = \"RFC 9420, Section 7.8: tree hash; RFC 9420, Section 8.4\"\n",
+		"a/b.go":      "package a\n\n// RFC 9420, Section 7.8; RFC 9180, Section 5.1.\n",
+		"a/c.pb.go":   "package a\n\n// RFC 9420, Section 7.7.\n",
+	})
+	for _, want := range []string{
+		"| 7.8 | Tree Hashes | yes | `a/a.go`, `a/b.go` | `a/a_test.go` |",
+		"| 7.9 | Parent Hashes | partial | `a/a.go` | - |",
+		"| 7.7 | Adding and Removing Leaves | no | - | - |",
+		"| 8.4 | Pre-Shared Keys | no (pre-shared keys) | `a/a.go` | `a/a_test.go` |",
+		"| 12.4.3.2 | Joining via External Commits | no (external joins) | - | - |",
+		"| 11.2 | Reinitialization | no (reinitialisation) | - | - |",
+		"| 11.3 | Subgroup Branching | no (subgroups) | - | - |",
+		"## RFC 9180, Hybrid",
+		"| 5.1 |  | partial | `a/b.go` | - |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no line %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "| Introduction |") {
+		t.Error("a section that asks for nothing and is not cited has a row")
+	}
+}
+
+func TestUnknownSectionIsRefused(t *testing.T) {
+	_, err := generate(fstest.MapFS{"a/a.go": {Data: []byte("package a\n\n// RFC 9420, Section 7.88.\n")}})
+	if err == nil || !strings.Contains(err.Error(), "a/a.go cites RFC 9420, Section 7.88") {
+		t.Errorf("have %v", err)
+	}
+}
+
+func TestEmptyTreeIsRefused(t *testing.T) {
+	if _, err := generate(fstest.MapFS{"a.md": {Data: []byte("RFC 9420")}}); err == nil {
+		t.Error("a page of nothing was written")
+	}
+}
