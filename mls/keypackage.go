@@ -1,0 +1,193 @@
+package mls
+
+import (
+	"fmt"
+	"time"
+
+	"parley/mls/suite"
+	"parley/mls/wire"
+)
+
+// An Identity is what a member signs as: a credential and the key it speaks
+// for. An X.509 credential's first certificate must hold the key.
+type Identity struct {
+	Credential wire.Credential
+	Signer     *suite.SignaturePrivateKey
+}
+
+// defaultLifetime is how long a key package is valid when nothing is said, and
+// clockSkew how long it is valid already.
+const (
+	defaultLifetime = 90 * 24 * time.Hour
+	clockSkew       = time.Hour
+)
+
+// KeyPackageOptions say what a key package holds beside keys.
+type KeyPackageOptions struct {
+	// Now is the time its lifetime begins, an hour's clock skew before.
+	Now time.Time
+	// Lifetime is how long it is valid; zero means 90 days.
+	Lifetime time.Duration
+	// Capabilities of the leaf; the zero value means DefaultCapabilities.
+	Capabilities wire.Capabilities
+	// LeafExtensions and Extensions go into the leaf node and the key
+	// package. Their types are added to the capabilities.
+	LeafExtensions, Extensions wire.Extensions
+}
+
+// DefaultCapabilities are what this package supports: every suite it has,
+// basic and X.509 credentials, and no extension or proposal beyond the
+// default types. Extensions that the application understands are appended.
+func DefaultCapabilities(extensions ...wire.ExtensionType) wire.Capabilities {
+	c := wire.Capabilities{
+		Versions:    []wire.ProtocolVersion{wire.MLS10},
+		Extensions:  extensions,
+		Credentials: []wire.CredentialType{wire.CredentialTypeBasic, wire.CredentialTypeX509},
+	}
+	for _, id := range suite.IDs() {
+		c.CipherSuites = append(c.CipherSuites, wire.CipherSuite(id))
+	}
+	return c
+}
+
+// A KeyPackage is a published KeyPackage with the private keys that only its
+// author has (RFC 9420, Section 10). It is good for one Join.
+type KeyPackage struct {
+	// Public is what others are given.
+	Public wire.KeyPackage
+
+	suite *suite.Suite
+	init  *suite.HPKEPrivateKey
+	leaf  *suite.HPKEPrivateKey
+}
+
+// NewKeyPackage makes a key package of fresh keys for id.
+func NewKeyPackage(s *suite.Suite, id Identity, o KeyPackageOptions) (*KeyPackage, error) {
+	init, err := s.GenerateKeyPair()
+	if err != nil {
+		return nil, fmt.Errorf("make key package: %w", err)
+	}
+	leafKey, err := s.GenerateKeyPair()
+	if err != nil {
+		return nil, fmt.Errorf("make key package: %w", err)
+	}
+	leaf, err := newLeaf(s, id, leafKey, o)
+	if err != nil {
+		return nil, fmt.Errorf("make key package: %w", err)
+	}
+	k := wire.KeyPackage{
+		Version:     wire.MLS10,
+		CipherSuite: wire.CipherSuite(s.ID()),
+		InitKey:     init.PublicKey(),
+		LeafNode:    leaf,
+		Extensions:  o.Extensions,
+	}
+	k.Signature, err = id.Signer.Sign("KeyPackageTBS", wire.Marshal(wire.KeyPackageTBS(k)))
+	if err != nil {
+		return nil, fmt.Errorf("sign key package: %w", err)
+	}
+	return &KeyPackage{k, s, init, leafKey}, nil
+}
+
+// newLeaf makes the signed leaf node of a key package.
+func newLeaf(s *suite.Suite, id Identity, key *suite.HPKEPrivateKey, o KeyPackageOptions) (wire.LeafNode, error) {
+	lifetime := o.Lifetime
+	if lifetime == 0 {
+		lifetime = defaultLifetime
+	}
+	leaf := wire.LeafNode{
+		EncryptionKey:  key.PublicKey(),
+		SignatureKey:   id.Signer.PublicKey(),
+		Credential:     id.Credential,
+		Capabilities:   capabilities(o),
+		LeafNodeSource: wire.LeafNodeSourceKeyPackage,
+		Lifetime: wire.Lifetime{
+			NotBefore: seconds(o.Now.Add(-clockSkew)),
+			NotAfter:  seconds(o.Now.Add(lifetime)),
+		},
+		Extensions: o.LeafExtensions,
+	}
+	return leaf, signLeaf(&leaf, id.Signer, nil, 0)
+}
+
+// capabilities returns the capabilities o asks for, with the types of its
+// extensions.
+func capabilities(o KeyPackageOptions) wire.Capabilities {
+	c := o.Capabilities
+	if len(c.Versions) == 0 {
+		c = DefaultCapabilities()
+	}
+	c.Extensions = append([]wire.ExtensionType(nil), c.Extensions...)
+	for _, list := range []wire.Extensions{o.LeafExtensions, o.Extensions} {
+		for _, e := range list {
+			if !c.SupportsExtension(e.ExtensionType) {
+				c.Extensions = append(c.Extensions, e.ExtensionType)
+			}
+		}
+	}
+	return c
+}
+
+// signLeaf signs a leaf node, bound to its place unless it is a key package's.
+func signLeaf(leaf *wire.LeafNode, key *suite.SignaturePrivateKey, groupID []byte, i wire.LeafIndex) (err error) {
+	tbs := wire.Marshal(wire.LeafNodeTBS{LeafNode: *leaf, GroupID: groupID, LeafIndex: i})
+	if leaf.Signature, err = key.Sign("LeafNodeTBS", tbs); err != nil {
+		return fmt.Errorf("sign leaf node: %w", err)
+	}
+	return nil
+}
+
+// seconds is a time as RFC 9420 writes it.
+func seconds(t time.Time) uint64 { return uint64(max(t.Unix(), 0)) }
+
+// Ref returns the key package's reference, by which a Welcome names it.
+func (k *KeyPackage) Ref() []byte { return k.suite.KeyPackageRef(wire.Marshal(k.Public)) }
+
+// Message returns the MLSMessage to publish.
+func (k *KeyPackage) Message() []byte {
+	return wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatKeyPackage, KeyPackage: &k.Public})
+}
+
+// Marshal encodes the key package with its private keys, for LoadKeyPackage.
+// The bytes are secret.
+func (k *KeyPackage) Marshal() ([]byte, error) {
+	init, err := k.init.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("encode key package: %w", err)
+	}
+	leaf, err := k.leaf.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("encode key package: %w", err)
+	}
+	w := wire.NewWriter(nil)
+	w.Uint8(recordVersion)
+	w.Opaque(init)
+	w.Opaque(leaf)
+	k.Public.Encode(w)
+	return w.Bytes(), nil
+}
+
+// LoadKeyPackage decodes what Marshal wrote. It keeps b.
+func LoadKeyPackage(b []byte) (*KeyPackage, error) {
+	r := wire.NewReader(b)
+	version, init, leaf := r.Uint8(), r.Opaque(), r.Opaque()
+	k := new(KeyPackage)
+	k.Public.Decode(r)
+	if err := r.Done(); err != nil {
+		return nil, fmt.Errorf("load key package: %w", err)
+	}
+	if version != recordVersion {
+		return nil, fmt.Errorf("load key package: version %d: %w", version, ErrRecord)
+	}
+	var err error
+	if k.suite, err = suite.Lookup(suite.ID(k.Public.CipherSuite)); err != nil {
+		return nil, fmt.Errorf("load key package: %w", err)
+	}
+	if k.init, err = privateKeyOf(k.suite, init, k.Public.InitKey); err != nil {
+		return nil, fmt.Errorf("load key package: init key: %w", err)
+	}
+	if k.leaf, err = privateKeyOf(k.suite, leaf, k.Public.LeafNode.EncryptionKey); err != nil {
+		return nil, fmt.Errorf("load key package: leaf key: %w", err)
+	}
+	return k, nil
+}

@@ -1,0 +1,114 @@
+package mls
+
+import (
+	"bytes"
+	"fmt"
+
+	"parley/mls/suite"
+	"parley/mls/wire"
+)
+
+// A newcomer is somebody a Welcome is for: a key package, and the path secret
+// of the lowest node above both the newcomer and the committer, nil if the
+// commit had no path.
+type newcomer struct {
+	keyPackage *wire.KeyPackage
+	pathSecret []byte
+}
+
+// newWelcome seals a signed GroupInfo and the secrets of its epoch to all
+// newcomers (RFC 9420, Section 12.4.3.1). The tree is not in it: it travels
+// apart, and the whole encrypted GroupInfo is hashed again for each newcomer.
+func newWelcome(s *suite.Suite, joiner, member []byte, info *wire.GroupInfo, newcomers []newcomer) ([]byte, error) {
+	key, nonce := welcomeKey(s, member)
+	sealed := s.Seal(nil, key, nonce, nil, wire.Marshal(info))
+	w := wire.Welcome{
+		CipherSuite:        wire.CipherSuite(s.ID()),
+		Secrets:            make([]wire.EncryptedGroupSecrets, len(newcomers)),
+		EncryptedGroupInfo: sealed,
+	}
+	for i, n := range newcomers {
+		secrets := wire.GroupSecrets{JoinerSecret: joiner}
+		if n.pathSecret != nil {
+			secrets.PathSecret = &wire.PathSecret{PathSecret: n.pathSecret}
+		}
+		kem, ct, err := s.Encrypt(n.keyPackage.InitKey, "Welcome", sealed, wire.Marshal(secrets))
+		if err != nil {
+			return nil, fmt.Errorf("seal welcome: %w", err)
+		}
+		w.Secrets[i] = wire.EncryptedGroupSecrets{
+			NewMember:             s.KeyPackageRef(wire.Marshal(n.keyPackage)),
+			EncryptedGroupSecrets: wire.HPKECiphertext{KEMOutput: kem, Ciphertext: ct},
+		}
+	}
+	return wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatWelcome, Welcome: &w}), nil
+}
+
+// A welcomed is what a Welcome says to the owner of one key package.
+type welcomed struct {
+	secrets wire.GroupSecrets
+	member  []byte // the secret between joiner and epoch
+	info    wire.GroupInfo
+}
+
+// openWelcome decrypts a Welcome with the private keys of kp. The signature of
+// the GroupInfo is not checked: the key is in the tree.
+func openWelcome(w *wire.Welcome, kp *KeyPackage) (*welcomed, error) {
+	s := kp.suite
+	if suite.ID(w.CipherSuite) != s.ID() {
+		return nil, fmt.Errorf("open welcome: suite %v: %w", w.CipherSuite, ErrInvalid)
+	}
+	sealed, err := findSecrets(w, kp.Ref())
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.Decrypt(kp.init, "Welcome", w.EncryptedGroupInfo, sealed.KEMOutput, sealed.Ciphertext)
+	if err != nil {
+		return nil, fmt.Errorf("open welcome: secrets: %w", err)
+	}
+	var o welcomed
+	if o.secrets, err = wire.Unmarshal[wire.GroupSecrets](b); err != nil {
+		return nil, fmt.Errorf("open welcome: %w", err)
+	}
+	if len(o.secrets.PSKs) > 0 {
+		return nil, fmt.Errorf("open welcome: pre-shared keys: %w", ErrUnsupported)
+	}
+	o.member = deriveMember(s, o.secrets.JoinerSecret, nil)
+	key, nonce := welcomeKey(s, o.member)
+	if b, err = s.Open(nil, key, nonce, nil, w.EncryptedGroupInfo); err != nil {
+		return nil, fmt.Errorf("open welcome: group info: %w", err)
+	}
+	if o.info, err = wire.Unmarshal[wire.GroupInfo](b); err != nil {
+		return nil, fmt.Errorf("open welcome: %w", err)
+	}
+	if o.info.GroupContext.CipherSuite != w.CipherSuite {
+		return nil, fmt.Errorf("open welcome: group of suite %v: %w", o.info.GroupContext.CipherSuite, ErrInvalid)
+	}
+	return &o, nil
+}
+
+// findSecrets returns the entry of a Welcome that is for the key package ref.
+func findSecrets(w *wire.Welcome, ref []byte) (*wire.HPKECiphertext, error) {
+	for i := range w.Secrets {
+		if bytes.Equal(w.Secrets[i].NewMember, ref) {
+			return &w.Secrets[i].EncryptedGroupSecrets, nil
+		}
+	}
+	return nil, fmt.Errorf("open welcome: %w", ErrNotForUs)
+}
+
+// signGroupInfo signs the state of an epoch for those who will join it.
+func signGroupInfo(key *suite.SignaturePrivateKey, info *wire.GroupInfo) (err error) {
+	if info.Signature, err = key.Sign("GroupInfoTBS", wire.Marshal(wire.GroupInfoTBS(*info))); err != nil {
+		return fmt.Errorf("sign group info: %w", err)
+	}
+	return nil
+}
+
+// verifyGroupInfo checks the signature of a GroupInfo.
+func verifyGroupInfo(s *suite.Suite, public []byte, info *wire.GroupInfo) error {
+	if err := s.Verify(public, "GroupInfoTBS", wire.Marshal(wire.GroupInfoTBS(*info)), info.Signature); err != nil {
+		return fmt.Errorf("verify group info: %w", err)
+	}
+	return nil
+}
