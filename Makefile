@@ -41,7 +41,7 @@ demo: bin ## two sites on this machine, step by step; ONCE=1 ends by itself
 	./bin/parley demo $(if $(ONCE),--once)
 
 run: bin ## a node with CONFIG (parleyd.toml)
-	./bin/parleyd run --config $(CONFIG)
+	./bin/parleyd --config $(CONFIG)
 
 gen: ## write again what is generated: api, docs/spec.md
 	go generate ./...

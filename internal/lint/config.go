@@ -44,13 +44,14 @@ func optionFunc(fn *ast.FuncDecl) bool {
 	return isFunc || strings.HasSuffix(typeName(r), "Option")
 }
 
-// optionType says whether a type holds options: an exported Options or Opts
-// struct, or a function or interface named Option.
+// optionType says whether a type is a package's options: a struct Options or
+// Opts, which should be its Config, or a function or interface named Option.
+// A struct of one call's arguments (KeyPackageOptions) is not.
 func optionType(ts *ast.TypeSpec) bool {
 	name := strings.ToLower(ts.Name.Name)
 	switch ts.Type.(type) {
 	case *ast.StructType:
-		return ts.Name.IsExported() && (strings.HasSuffix(name, "options") || strings.HasSuffix(name, "opts"))
+		return ts.Name.IsExported() && (name == "options" || name == "opts")
 	case *ast.FuncType, *ast.InterfaceType:
 		return strings.HasSuffix(name, "option")
 	}
