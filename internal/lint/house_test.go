@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -69,5 +70,23 @@ func TestPureBuildsForBrowser(t *testing.T) {
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %v\n%s", cmd.Args, err, out)
+	}
+}
+
+// TestEveryRuleIsExplainedAndCanFail: each rule has a row in docs/HACKING.md
+// and a bad tree in these tests.
+func TestEveryRuleIsExplainedAndCanFail(t *testing.T) {
+	tree := house(t)
+	hacking, _ := tree.text("docs/HACKING.md")
+	for _, r := range Rules {
+		if !strings.Contains(hacking, "| "+r.Name+" |") {
+			t.Errorf("docs/HACKING.md does not explain rule %q", r.Name)
+		}
+		tried := slices.ContainsFunc(tree.Texts, func(x Text) bool {
+			return strings.HasPrefix(x.Path, "internal/lint/") && strings.HasSuffix(x.Path, "_test.go") && strings.Contains(x.Body, `"`+r.Name+`", "`)
+		})
+		if !tried {
+			t.Errorf("no test breaks rule %q", r.Name)
+		}
 	}
 }
