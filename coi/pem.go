@@ -1,0 +1,122 @@
+package coi
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"slices"
+)
+
+// MaxPEM bounds a PEM file this package reads, in bytes.
+const MaxPEM = 256 << 10
+
+const (
+	pemCertificate = "CERTIFICATE"
+	pemKey         = "PRIVATE KEY"
+)
+
+// ParseCertificatesPEM reads a file of certificates, at most MaxCAs. Blocks of
+// another kind are refused, not skipped: a private key in a bundle that is
+// handed to others is an accident to stop at.
+func ParseCertificatesPEM(data []byte) ([]*x509.Certificate, error) {
+	if len(data) > MaxPEM {
+		return nil, refuse(TooLarge, "%d bytes of PEM: at most %d", len(data), MaxPEM)
+	}
+	var certs []*x509.Certificate
+	for {
+		var block *pem.Block
+		block, data = pem.Decode(data)
+		switch {
+		case block == nil && len(certs) == 0:
+			return nil, refuse(Malformed, "no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+		case block == nil:
+			return certs, nil
+		case block.Type != pemCertificate:
+			return nil, refuse(Malformed, "a %s among certificates", clip(block.Type))
+		case len(certs) == MaxCAs:
+			return nil, refuse(TooLarge, "more than %d certificates", MaxCAs)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, refuse(Malformed, "certificate %d: %w", len(certs)+1, err)
+		}
+		certs = append(certs, cert)
+	}
+}
+
+// ParseSitePEM reads a site's CA bundle, as it is handed to a peer: all CAs of
+// the site, in any order. NewTrust checks that they are CAs and fit the name.
+func ParseSitePEM(data []byte, name string) (Site, error) {
+	certs, err := ParseCertificatesPEM(data)
+	if err != nil {
+		return Site{}, err
+	}
+	return NewSite(name, certs), nil
+}
+
+// NewSite sorts CA certificates into roots, which sign themselves, and
+// intermediates.
+func NewSite(name string, cas []*x509.Certificate) Site {
+	s := Site{Name: name}
+	for _, ca := range cas {
+		if bytes.Equal(ca.RawSubject, ca.RawIssuer) && ca.CheckSignatureFrom(ca) == nil {
+			s.Roots = append(s.Roots, ca)
+		} else {
+			s.Intermediates = append(s.Intermediates, ca)
+		}
+	}
+	return s
+}
+
+// PEM writes a site's CAs, roots first: what ParseSitePEM reads.
+func (s Site) PEM() []byte { return EncodeCertificatesPEM(s.cas()...) }
+
+// EncodeCertificatesPEM writes certificates as PEM.
+func EncodeCertificatesPEM(certs ...*x509.Certificate) []byte {
+	var out []byte
+	for _, c := range certs {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: c.Raw})...)
+	}
+	return out
+}
+
+// ParseKeyPEM reads a private key in PKCS #8 (RFC 5958): one block, nothing
+// else.
+func ParseKeyPEM(data []byte) (crypto.Signer, error) {
+	if len(data) > MaxPEM {
+		return nil, refuse(TooLarge, "%d bytes of PEM: at most %d", len(data), MaxPEM)
+	}
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != pemKey || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, refuse(Malformed, "not one private key in PKCS #8 (-----BEGIN PRIVATE KEY-----)")
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, refuse(Malformed, "private key: %w", err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, refuse(WrongKey, "a %T can not sign", key)
+	}
+	return signer, CheckKey(signer.Public())
+}
+
+// EncodeKeyPEM writes a private key in PKCS #8, unencrypted: keep the file to
+// its owner (0600).
+func EncodeKeyPEM(key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, refuse(WrongKey, "private key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: pemKey, Bytes: der}), nil
+}
+
+// Chain returns the DER of certificates, as Trust.Verify takes it.
+func Chain(certs ...*x509.Certificate) [][]byte {
+	out := make([][]byte, 0, len(certs))
+	for _, c := range certs {
+		out = append(out, slices.Clone(c.Raw))
+	}
+	return out
+}
