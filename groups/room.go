@@ -34,7 +34,8 @@ type RoomInfo struct {
 	Head    Head
 	Members int // devices
 	Sites   []SiteID
-	Parked  string // why it is read-only, empty when live
+	Left    map[SiteID]Seq // sites whose last device is gone, and the entry that removed it; nil when not known
+	Parked  string         // why it is read-only, empty when live
 }
 
 // A Membership is a room a device may read, from an entry on.
