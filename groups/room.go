@@ -76,3 +76,10 @@ type KeyPackage struct {
 	Suite  wire.CipherSuite
 	Bytes  []byte
 }
+
+// A DeviceRecord is what a node knows of one of its site's devices.
+type DeviceRecord struct {
+	Device      DeviceID
+	KeyPackages int    // unused ones
+	LastSeen    uint64 // ms since 1970, of its last login; 0 if never
+}
