@@ -1,0 +1,69 @@
+package tree
+
+import (
+	"slices"
+
+	"parley/mls/wire"
+)
+
+// A census counts how many members support what, so that a rule about all
+// members is a comparison of two numbers and not a walk over the tree
+// (RFC 9420, Sections 7.3, 11.1 and 13.4). It is a value.
+type census struct{ counts trie }
+
+// A trait is something that members support or use.
+type trait uint64
+
+// The kinds of traits; a trait is a kind and a code point of it.
+const (
+	supportsVersion trait = iota << 16
+	supportsSuite
+	supportsExtension
+	supportsProposal
+	supportsCredential
+	usesCredential
+)
+
+// key is where a trait stands in the trie: its nibbles come first.
+func (t trait) key() uint64 { return uint64(t) << 40 }
+
+// count returns how many members have trait t.
+func (c census) count(t trait) int {
+	n, _ := c.counts.get(t.key(), 0)
+	return int(n)
+}
+
+// add counts a member in (by is 1) or out (by is -1).
+func (c census) add(owner *token, leaf wire.LeafNode, by int) census {
+	count := func(t trait) {
+		if n := c.count(t) + by; n > 0 {
+			c.counts = c.counts.put(owner, t.key(), 0, uint32(n))
+		} else {
+			c.counts = c.counts.remove(owner, t.key(), 0)
+		}
+	}
+	caps := leaf.Capabilities
+	each(caps.Versions, supportsVersion, count)
+	each(caps.CipherSuites, supportsSuite, count)
+	each(caps.Extensions, supportsExtension, count)
+	each(caps.Proposals, supportsProposal, count)
+	each(caps.Credentials, supportsCredential, count)
+	count(usesCredential | trait(leaf.Credential.CredentialType))
+	return c
+}
+
+// each calls count once for every value in a list, however often it is there.
+func each[T ~uint16](list []T, kind trait, count func(trait)) {
+	const few = 16 // a list this short is searched faster than sorted
+	if len(list) > few {
+		list = slices.Clone(list)
+		slices.Sort(list)
+		list = slices.Compact(list)
+	}
+	for i, v := range list {
+		if len(list) <= few && slices.Contains(list[:i], v) {
+			continue
+		}
+		count(kind | trait(v))
+	}
+}
