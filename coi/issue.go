@@ -3,6 +3,7 @@ package coi
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -54,9 +55,10 @@ func NewCA(site string, now time.Time) (*CA, error) {
 	return ca, err
 }
 
-// IssueIntermediate makes the CA for devices: ECDSA P-256, five years, nothing
-// but devices below it. Because its extended key usage is clientAuth, whoever
-// steals its key can make neither nodes nor ordering keys.
+// IssueIntermediate makes the CA for devices: Ed25519, because each leaf of a
+// room costs a verification under it; five years, nothing but devices below it.
+// Because its extended key usage is clientAuth, whoever steals its key can make
+// neither nodes nor ordering keys.
 func (ca *CA) IssueIntermediate(now time.Time) (*CA, error) {
 	t, err := caTemplate(ca.Site, "device CA", now)
 	if err != nil {
@@ -65,7 +67,7 @@ func (ca *CA) IssueIntermediate(now time.Time) (*CA, error) {
 	t.NotAfter = now.Add(IntermediateLife)
 	t.MaxPathLenZero = true
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make device CA key: %w", err)
 	}

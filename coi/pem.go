@@ -99,7 +99,10 @@ func ParseKeyPEM(data []byte) (crypto.Signer, error) {
 	if !ok {
 		return nil, refuse(WrongKey, "a %T can not sign", key)
 	}
-	return signer, CheckKey(signer.Public())
+	if err := CheckKey(signer.Public()); err != nil {
+		return nil, err
+	}
+	return signer, nil
 }
 
 // EncodeKeyPEM writes a private key in PKCS #8, unencrypted: keep the file to
