@@ -126,8 +126,8 @@ func uri(path string) string {
 		path = abs
 	}
 	path = filepath.ToSlash(path)
-	query := url.Values{"vfs": {"adiantum"}, "modeof": {path}}
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}).String()
+	query := "vfs=adiantum&modeof=" + url.PathEscape(path)
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query}).String()
 }
 
 // prepare sets what the connection needs, and makes or checks the schema.
