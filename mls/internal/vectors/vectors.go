@@ -71,3 +71,6 @@ func dir() string {
 	repository := filepath.Join(filepath.Dir(file), "..", "..", "..")
 	return filepath.Join(repository, "..", "shared", "vectors", "mls")
 }
+
+// MarshalText writes hexadecimal text.
+func (h Hex) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h), nil }
