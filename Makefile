@@ -44,8 +44,8 @@ run: bin ## a node with CONFIG (parleyd.toml)
 	./bin/parleyd --config $(CONFIG)
 
 gen: ## write again what is generated: api, docs/spec.md
-	go generate ./...
 	go run ./internal/spec
+	@if command -v protoc >/dev/null; then go generate ./api; else echo "protoc is not installed: Go of api/*.proto left as it is"; fi
 
 clean: ## remove what was built here
 	rm -rf bin
