@@ -3,61 +3,76 @@ package suite
 import (
 	"bytes"
 	"encoding/hex"
+	"flag"
 	"testing"
 
 	"parley/mls/internal/vectors"
 )
 
+var update = flag.Bool("update", false, "write the project's own vectors anew")
+
 type basicsCase struct {
 	Suite   ID `json:"cipher_suite"`
 	RefHash struct {
-		Label      string
-		Out, Value vectors.Hex
+		Label string      `json:"label"`
+		Out   vectors.Hex `json:"out"`
+		Value vectors.Hex `json:"value"`
 	} `json:"ref_hash"`
 	ExpandWithLabel struct {
-		Secret, Context, Out vectors.Hex
-		Label                string
-		Length               int
+		Secret  vectors.Hex `json:"secret"`
+		Label   string      `json:"label"`
+		Context vectors.Hex `json:"context"`
+		Length  int         `json:"length"`
+		Out     vectors.Hex `json:"out"`
 	} `json:"expand_with_label"`
 	DeriveSecret struct {
-		Secret, Out vectors.Hex
-		Label       string
+		Secret vectors.Hex `json:"secret"`
+		Label  string      `json:"label"`
+		Out    vectors.Hex `json:"out"`
 	} `json:"derive_secret"`
 	DeriveTreeSecret struct {
-		Secret, Out vectors.Hex
-		Label       string
-		Generation  uint32
-		Length      int
+		Secret     vectors.Hex `json:"secret"`
+		Label      string      `json:"label"`
+		Generation uint32      `json:"generation"`
+		Length     int         `json:"length"`
+		Out        vectors.Hex `json:"out"`
 	} `json:"derive_tree_secret"`
 	SignWithLabel struct {
-		Priv, Pub, Content, Signature vectors.Hex
-		Label                         string
+		Priv      vectors.Hex `json:"priv"`
+		Pub       vectors.Hex `json:"pub"`
+		Content   vectors.Hex `json:"content"`
+		Label     string      `json:"label"`
+		Signature vectors.Hex `json:"signature"`
 	} `json:"sign_with_label"`
 	EncryptWithLabel struct {
-		Priv, Pub, Context, Plaintext, Ciphertext vectors.Hex
-		KEMOutput                                 vectors.Hex `json:"kem_output"`
-		Label                                     string
+		Priv       vectors.Hex `json:"priv"`
+		Pub        vectors.Hex `json:"pub"`
+		Label      string      `json:"label"`
+		Context    vectors.Hex `json:"context"`
+		Plaintext  vectors.Hex `json:"plaintext"`
+		KEMOutput  vectors.Hex `json:"kem_output"`
+		Ciphertext vectors.Hex `json:"ciphertext"`
 	} `json:"encrypt_with_label"`
 }
 
 func TestVectorsCryptoBasics(t *testing.T) {
-	ran, skipped := 0, map[ID]int{}
-	for _, c := range vectors.Load[basicsCase](t, "crypto-basics.json") {
+	ran, skipped := map[ID]int{}, map[ID]int{}
+	vectors.Each(t, "crypto-basics.json", func(t *testing.T, c basicsCase) {
 		if c.Suite == 4 || c.Suite == 6 {
 			skipped[c.Suite]++
-			continue
+			return
 		}
 		s, err := Lookup(c.Suite)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ran++
+		ran[c.Suite]++
 		t.Run(s.String(), func(t *testing.T) { checkBasics(t, s, c) })
+	})
+	if len(ran) != len(IDs()) || skipped[4] > 1 || skipped[6] > 1 {
+		t.Errorf("ran %v, skipped %v", ran, skipped)
 	}
-	if ran != len(IDs()) || skipped[4] > 1 || skipped[6] > 1 {
-		t.Errorf("ran %d suites of %d, skipped %v", ran, len(IDs()), skipped)
-	}
-	t.Logf("%d suites checked, skipped by id: %v", ran, skipped)
+	t.Logf("checked by suite: %v, skipped: %v", ran, skipped)
 }
 
 func checkBasics(t *testing.T, s *Suite, c basicsCase) {
@@ -128,4 +143,60 @@ func TestExpandLong(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("got %x, want %x", got, want)
 	}
+}
+
+// TestGenerateVectors writes mls/testdata/crypto-basics.json:
+//
+//	go test ./mls/suite -run TestGenerateVectors -update
+func TestGenerateVectors(t *testing.T) {
+	if !*update {
+		t.Skip("only with -update")
+	}
+	var cases []basicsCase
+	for _, id := range IDs() {
+		s, _ := Lookup(id)
+		cases = append(cases, makeBasics(t, s))
+	}
+	vectors.WriteOwn(t, "crypto-basics.json", cases)
+}
+
+func makeBasics(t *testing.T, s *Suite) (c basicsCase) {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := s.HashSize()
+	c.Suite = s.ID()
+	c.RefHash.Label, c.RefHash.Value = "RefHash", Random(n)
+	c.RefHash.Out = s.RefHash(c.RefHash.Label, c.RefHash.Value)
+	ex := &c.ExpandWithLabel
+	ex.Secret, ex.Label, ex.Context, ex.Length = Random(n), "ExpandWithLabel", Random(n), 16
+	ex.Out = s.ExpandWithLabel(ex.Secret, ex.Label, ex.Context, ex.Length)
+	c.DeriveSecret.Secret, c.DeriveSecret.Label = Random(n), "DeriveSecret"
+	c.DeriveSecret.Out = s.DeriveSecret(c.DeriveSecret.Secret, c.DeriveSecret.Label)
+	dt := &c.DeriveTreeSecret
+	dt.Secret, dt.Label, dt.Generation, dt.Length = Random(n), "DeriveTreeSecret", 0xa0b0c0d0, n
+	dt.Out = s.DeriveTreeSecret(nil, dt.Secret, dt.Label, dt.Generation, dt.Length)
+
+	key, err := s.GenerateSignatureKey()
+	must(err)
+	sg := &c.SignWithLabel
+	sg.Pub, sg.Content, sg.Label = key.PublicKey(), Random(n), "SignWithLabel"
+	sg.Priv, err = key.Bytes()
+	must(err)
+	sg.Signature, err = key.Sign(sg.Label, sg.Content)
+	must(err)
+
+	priv, err := s.GenerateKeyPair()
+	must(err)
+	en := &c.EncryptWithLabel
+	en.Pub, en.Label, en.Context, en.Plaintext = priv.PublicKey(), "EncryptWithLabel", Random(n), Random(n)
+	en.Priv, err = priv.Bytes()
+	must(err)
+	kem, ct, err := s.Encrypt(en.Pub, en.Label, en.Context, en.Plaintext)
+	must(err)
+	en.KEMOutput, en.Ciphertext = kem, ct
+	return c
 }
