@@ -1,0 +1,171 @@
+package tree
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"parley/mls/suite"
+	"parley/mls/wire"
+)
+
+// Config is what an application adds to the rules of the RFC.
+type Config struct {
+	// Credentials decides about credentials. Nil refuses all of them.
+	Credentials CredentialValidator
+	// Now is the time at which the lifetimes of KeyPackages are judged. Zero:
+	// they are not.
+	Now time.Time
+	// MaxLifetime bounds the lifetime of a KeyPackage. Zero: any will do.
+	MaxLifetime time.Duration
+}
+
+// A CredentialValidator is the Authentication Service of an application
+// (RFC 9420, Section 5.3.1). It is asked once for each new leaf node; the
+// signature of the leaf, and for an X.509 credential that the first certificate
+// is for the signature key, have been verified then. It must give the same
+// answer to all members of a group. An implementation that is used from many
+// goroutines is safe for that.
+type CredentialValidator interface {
+	// Validate returns an error unless the credential says who holds the key.
+	Validate(credential wire.Credential, signatureKey []byte) error
+	// Succeeds returns an error unless a member may replace the credential old by
+	// the valid credential new.
+	Succeeds(old, new wire.Credential) error
+}
+
+// credential verifies the credential of a leaf node.
+func (c *Config) credential(s *suite.Suite, leaf *wire.LeafNode) error {
+	if leaf.Credential.CredentialType == wire.CredentialTypeX509 {
+		if err := certificateKey(s, leaf); err != nil {
+			return err
+		}
+	}
+	if c.Credentials == nil {
+		return fmt.Errorf("%w: no validator", ErrCredential)
+	}
+	if err := c.Credentials.Validate(leaf.Credential, leaf.SignatureKey); err != nil {
+		return fmt.Errorf("%w: %w", ErrCredential, err)
+	}
+	return nil
+}
+
+// certificateKey verifies that "the public key encoded in the
+// subjectPublicKeyInfo of the end-entity certificate [is] identical to the
+// signature_key" (RFC 9420, Section 5.3).
+func certificateKey(s *suite.Suite, leaf *wire.LeafNode) error {
+	if len(leaf.Credential.Certificates) == 0 {
+		return fmt.Errorf("%w: no certificate", ErrCredentialKey)
+	}
+	certificate, err := x509.ParseCertificate(leaf.Credential.Certificates[0].CertData)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCredentialKey, err)
+	}
+	key, err := s.SignaturePublicKey(certificate.PublicKey)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCredentialKey, err)
+	}
+	if string(key) != string(leaf.SignatureKey) {
+		return ErrCredentialKey
+	}
+	return nil
+}
+
+// successor verifies that the credential of one leaf node may replace that of
+// another.
+func (c *Config) successor(old, new *wire.LeafNode) error {
+	if c.Credentials == nil {
+		return fmt.Errorf("%w: no validator", ErrSuccessor)
+	}
+	if err := c.Credentials.Succeeds(old.Credential, new.Credential); err != nil {
+		return fmt.Errorf("%w: %w", ErrSuccessor, err)
+	}
+	return nil
+}
+
+// lifetime judges the lifetime of a KeyPackage's leaf node.
+func (c *Config) lifetime(l wire.Lifetime) error {
+	if l.NotAfter < l.NotBefore {
+		return fmt.Errorf("%w: ends before it begins", ErrLifetime)
+	}
+	if c.MaxLifetime > 0 && l.NotAfter-l.NotBefore > uint64(c.MaxLifetime/time.Second) {
+		return fmt.Errorf("%w: longer than %v", ErrLifetime, c.MaxLifetime)
+	}
+	if c.Now.IsZero() {
+		return nil
+	}
+	now := c.Now.Unix()
+	if now < 0 || uint64(now) < l.NotBefore || uint64(now) > l.NotAfter {
+		return fmt.Errorf("%w: not at %v", ErrLifetime, c.Now.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// A place is where a leaf node stands, which its signature covers unless it
+// came by a KeyPackage.
+type place struct {
+	groupID []byte
+	index   wire.LeafIndex
+}
+
+// leafNode verifies a leaf node by itself: its keys, capabilities, credential
+// and signature (RFC 9420, Section 7.3). What the group and the other members
+// ask of it is verified for the whole tree.
+func (c *Config) leafNode(s *suite.Suite, leaf *wire.LeafNode, at place) error {
+	if err := s.CheckHPKEPublicKey(leaf.EncryptionKey); err != nil {
+		return fmt.Errorf("%w: %w", ErrEncryptionKey, err)
+	}
+	if err := s.CheckSignatureKey(leaf.SignatureKey); err != nil {
+		return fmt.Errorf("%w: %w", ErrSignatureKey, err)
+	}
+	for _, e := range leaf.Extensions {
+		if !leaf.Capabilities.SupportsExtension(e.ExtensionType) {
+			return fmt.Errorf("%w: %v", ErrLeafExtension, e.ExtensionType)
+		}
+	}
+	if t := leaf.Credential.CredentialType; !leaf.Capabilities.SupportsCredential(t) {
+		return fmt.Errorf("%w: %v", ErrLeafCredential, t)
+	}
+	tbs := wire.Marshal(wire.LeafNodeTBS{LeafNode: *leaf, GroupID: at.groupID, LeafIndex: at.index})
+	if err := s.Verify(leaf.SignatureKey, "LeafNodeTBS", tbs, leaf.Signature); err != nil {
+		return fmt.Errorf("%w: %w", ErrLeafSignature, err)
+	}
+	return c.credential(s, leaf)
+}
+
+// VerifyKeyPackage verifies a KeyPackage (RFC 9420, Section 10.1), all but what
+// a group and its members ask of it. It fails with one of the errors above.
+func (c *Config) VerifyKeyPackage(s *suite.Suite, k *wire.KeyPackage) error {
+	if err := c.keyPackage(s, k); err != nil {
+		return fmt.Errorf("verify key package: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) keyPackage(s *suite.Suite, k *wire.KeyPackage) error {
+	switch {
+	case k.Version != wire.MLS10:
+		return fmt.Errorf("%w: %v", ErrKeyPackageVersion, k.Version)
+	case k.CipherSuite != wire.CipherSuite(s.ID()):
+		return fmt.Errorf("%w: %v", ErrKeyPackageSuite, k.CipherSuite)
+	case k.LeafNode.LeafNodeSource != wire.LeafNodeSourceKeyPackage:
+		return fmt.Errorf("%w: %v in a key package", ErrLeafSource, k.LeafNode.LeafNodeSource)
+	case string(k.InitKey) == string(k.LeafNode.EncryptionKey):
+		return fmt.Errorf("%w: it is the encryption key", ErrInitKey)
+	}
+	if err := s.CheckHPKEPublicKey(k.InitKey); err != nil {
+		return fmt.Errorf("%w: %w", ErrInitKey, err)
+	}
+	if err := c.lifetime(k.LeafNode.Lifetime); err != nil {
+		return err
+	}
+	tbs := wire.Marshal(wire.KeyPackageTBS(*k))
+	if err := s.Verify(k.LeafNode.SignatureKey, "KeyPackageTBS", tbs, k.Signature); err != nil {
+		if errors.Is(err, suite.ErrBadKey) {
+			return fmt.Errorf("%w: %w", ErrSignatureKey, err)
+		}
+		return fmt.Errorf("%w: %w", ErrKeyPackageSignature, err)
+	}
+	return c.leafNode(s, &k.LeafNode, place{})
+}

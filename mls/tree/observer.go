@@ -1,0 +1,142 @@
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"parley/mls/suite"
+	"parley/mls/wire"
+)
+
+// Errors of an Observer (RFC 9420, Sections 6, 12.4 and 12.4.2).
+var (
+	// ErrGroupInfoSignature says that the signature of a GroupInfo does not verify
+	// (RFC 9420, Section 12.4.3).
+	ErrGroupInfoSignature = errors.New("group info signature does not verify")
+	// ErrConfirmationTag says that a confirmation tag has not the length of a MAC
+	// (RFC 9420, Section 6.1).
+	ErrConfirmationTag = errors.New("confirmation tag of the wrong length")
+	// ErrMembershipTag says that a membership tag has not the length of a MAC
+	// (RFC 9420, Section 6.2).
+	ErrMembershipTag = errors.New("membership tag of the wrong length")
+	// ErrGroupID says that a message is of another group (RFC 9420, Section 6).
+	ErrGroupID = errors.New("message of another group")
+	// ErrEpoch says that a handshake is not of the current epoch (RFC 9420,
+	// Sections 12.1 and 12.4.2).
+	ErrEpoch = errors.New("message of another epoch")
+	// ErrUnsupportedSender says that a handshake is from outside the group, which
+	// is not built yet.
+	ErrUnsupportedSender = errors.New("sender type not supported")
+	// ErrMessageSignature says that the signature of a message does not verify
+	// (RFC 9420, Section 6.1).
+	ErrMessageSignature = errors.New("message signature does not verify")
+	// ErrApplicationContent says that application data was sent as a PublicMessage
+	// (RFC 9420, Section 6).
+	ErrApplicationContent = errors.New("application data is not encrypted")
+	// ErrUnknownReference says that a commit refers to a proposal that was not
+	// sent in this epoch (RFC 9420, Section 12.4).
+	ErrUnknownReference = errors.New("commit refers to an unknown proposal")
+	// ErrKnownProposal says that a proposal was sent before in this epoch.
+	ErrKnownProposal = errors.New("proposal is pending already")
+	// ErrTooManyProposals says that MaxPending proposals are pending.
+	ErrTooManyProposals = errors.New("too many pending proposals")
+)
+
+// MaxPending is how many proposals may wait for a commit in one epoch; the next
+// one is refused with ErrTooManyProposals.
+const MaxPending = 1024
+
+// An Observer is one epoch of a group as seen from the outside. It holds no
+// secret: it can not verify that a confirmation tag or a membership tag is
+// right, only that a handshake was signed by a member and is valid in all other
+// ways. It is immutable and safe for use by many goroutines; Handle returns the
+// next one.
+type Observer struct {
+	state   State
+	interim []byte // interim_transcript_hash
+	pending []Pending
+}
+
+// A Pending is a proposal that no commit has covered yet.
+type Pending struct {
+	// Reference is its ProposalRef.
+	Reference []byte
+	// Content is the proposal as it was sent.
+	Content wire.AuthenticatedContent
+}
+
+// NewObserver begins to follow a group from a GroupInfo and the tree that
+// belongs to it. It verifies both as a new member would (RFC 9420,
+// Section 12.4.3.1), in time proportional to the members.
+func NewObserver(info *wire.GroupInfo, t *Tree, c *Config) (*Observer, error) {
+	if err := t.VerifyGroupInfo(info); err != nil {
+		return nil, fmt.Errorf("observe group: %w", err)
+	}
+	if err := t.Verify(&info.GroupContext, c); err != nil {
+		return nil, fmt.Errorf("observe group: %w", err)
+	}
+	o := &Observer{state: State{Context: info.GroupContext, Tree: t}}
+	o.interim = interimHash(t.suite, info.GroupContext.ConfirmedTranscriptHash, info.ConfirmationTag)
+	return o, nil
+}
+
+// VerifyGroupInfo verifies that a member of t signed info (RFC 9420,
+// Section 12.4.3), and the form of its confirmation tag. It fails with
+// ErrBlankLeaf, ErrConfirmationTag or ErrGroupInfoSignature.
+func (t *Tree) VerifyGroupInfo(info *wire.GroupInfo) error {
+	key, ok := t.SignatureKey(info.Signer)
+	if !ok {
+		return fmt.Errorf("signer %d: %w", info.Signer, ErrBlankLeaf)
+	}
+	if len(info.ConfirmationTag) != t.suite.HashSize() {
+		return ErrConfirmationTag
+	}
+	if err := t.suite.Verify(key, "GroupInfoTBS", wire.Marshal(wire.GroupInfoTBS(*info)), info.Signature); err != nil {
+		return fmt.Errorf("%w: %w", ErrGroupInfoSignature, err)
+	}
+	return nil
+}
+
+// confirmedHash is the confirmed_transcript_hash after a commit (RFC 9420,
+// Section 8.2).
+func confirmedHash(s *suite.Suite, interim []byte, commit *wire.AuthenticatedContent) []byte {
+	input := append([]byte(nil), interim...)
+	return s.Hash(wire.Append(input, wire.ConfirmedTranscriptHashInput{
+		WireFormat: commit.WireFormat, Content: commit.Content, Signature: commit.Auth.Signature,
+	}))
+}
+
+// interimHash is the interim_transcript_hash after a commit (RFC 9420,
+// Section 8.2).
+func interimHash(s *suite.Suite, confirmed, tag []byte) []byte {
+	input := append([]byte(nil), confirmed...)
+	return s.Hash(wire.Append(input, wire.InterimTranscriptHashInput{ConfirmationTag: tag}))
+}
+
+// State returns the GroupContext and the tree.
+func (o *Observer) State() State { return o.state }
+
+// Context returns the GroupContext.
+func (o *Observer) Context() wire.GroupContext { return o.state.Context }
+
+// Epoch returns the number of the epoch.
+func (o *Observer) Epoch() uint64 { return o.state.Context.Epoch }
+
+// Tree returns the ratchet tree.
+func (o *Observer) Tree() *Tree { return o.state.Tree }
+
+// InterimTranscriptHash returns what the next commit's transcript begins with.
+func (o *Observer) InterimTranscriptHash() []byte { return o.interim }
+
+// Pending iterates over the proposals that wait for a commit, in the order they
+// came.
+func (o *Observer) Pending() iter.Seq[Pending] {
+	return func(yield func(Pending) bool) {
+		for _, p := range o.pending {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package tree
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"parley/mls/wire"
+)
+
+// Handle follows one handshake. A valid proposal becomes pending, a valid
+// commit begins the next epoch; the change says what happened. For what is not
+// valid it returns the error of the rule that is broken. Nothing of m is kept
+// but a pending proposal, whose memory must not change.
+func (o *Observer) Handle(m *wire.PublicMessage, c *Config) (*Observer, Change, error) {
+	content := m.Authenticated()
+	if err := o.authenticate(m, &content); err != nil {
+		return nil, Change{}, fmt.Errorf("handle message: %w", err)
+	}
+	var next *Observer
+	var change Change
+	var err error
+	switch content.Content.ContentType {
+	case wire.ContentTypeProposal:
+		next, change, err = o.propose(content, c)
+	case wire.ContentTypeCommit:
+		next, change, err = o.commit(&content, c)
+	default:
+		err = ErrApplicationContent
+	}
+	if err != nil {
+		return nil, Change{}, fmt.Errorf("handle %v: %w", content.Content.ContentType, err)
+	}
+	return next, change, nil
+}
+
+// authenticate verifies that a member of this group and epoch signed m
+// (RFC 9420, Sections 6.1 and 6.2).
+func (o *Observer) authenticate(m *wire.PublicMessage, content *wire.AuthenticatedContent) error {
+	f, t := &m.Content, o.state.Tree
+	switch {
+	case !bytes.Equal(f.GroupID, o.state.Context.GroupID):
+		return ErrGroupID
+	case f.Epoch != o.Epoch():
+		return fmt.Errorf("%w: %d, not %d", ErrEpoch, f.Epoch, o.Epoch())
+	case f.Sender.SenderType != wire.SenderTypeMember:
+		return fmt.Errorf("%w: %v", ErrUnsupportedSender, f.Sender.SenderType)
+	case len(m.MembershipTag) != t.suite.HashSize():
+		return ErrMembershipTag
+	case f.ContentType == wire.ContentTypeCommit && len(m.Auth.ConfirmationTag) != t.suite.HashSize():
+		return ErrConfirmationTag
+	}
+	key, ok := t.SignatureKey(f.Sender.LeafIndex)
+	if !ok {
+		return fmt.Errorf("sender %d: %w", f.Sender.LeafIndex, ErrBlankLeaf)
+	}
+	tbs := wire.Marshal(content.TBS(&o.state.Context))
+	if err := t.suite.Verify(key, "FramedContentTBS", tbs, m.Auth.Signature); err != nil {
+		return fmt.Errorf("%w: %w", ErrMessageSignature, err)
+	}
+	return nil
+}
+
+// propose makes a proposal pending.
+func (o *Observer) propose(content wire.AuthenticatedContent, c *Config) (*Observer, Change, error) {
+	if len(o.pending) >= MaxPending {
+		return nil, Change{}, ErrTooManyProposals
+	}
+	p := Pending{Reference: o.state.Tree.suite.ProposalRef(wire.Marshal(content)), Content: content}
+	if _, found := o.find(p.Reference); found {
+		return nil, Change{}, ErrKnownProposal
+	}
+	if err := o.state.VerifyProposal(p.sent(), c); err != nil {
+		return nil, Change{}, err
+	}
+	next := *o
+	next.pending = slices.Concat(o.pending, []Pending{p})
+	return &next, Change{
+		Sender: p.sent().Sender, Proposal: content.Content.Proposal, Reference: p.Reference,
+	}, nil
+}
+
+// sent returns the proposal and its sender.
+func (p *Pending) sent() Sent {
+	return Sent{Proposal: p.Content.Content.Proposal, Sender: p.Content.Content.Sender.LeafIndex}
+}
+
+// find returns the pending proposal with that reference.
+func (o *Observer) find(reference []byte) (*Pending, bool) {
+	for i := range o.pending {
+		if bytes.Equal(o.pending[i].Reference, reference) {
+			return &o.pending[i], true
+		}
+	}
+	return nil, false
+}
+
+// commit begins the next epoch (RFC 9420, Section 12.4.2).
+func (o *Observer) commit(content *wire.AuthenticatedContent, c *Config) (*Observer, Change, error) {
+	committer, commit := content.Content.Sender.LeafIndex, content.Content.Commit
+	list, err := o.resolve(committer, commit.Proposals)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	staged, err := o.state.Stage(committer, list, c)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	if err := staged.ApplyPath(commit.Path); err != nil {
+		return nil, Change{}, err
+	}
+	state, err := staged.Next()
+	if err != nil {
+		return nil, Change{}, err
+	}
+	s := state.Tree.suite
+	state.Context.ConfirmedTranscriptHash = confirmedHash(s, o.interim, content)
+	interim := interimHash(s, state.Context.ConfirmedTranscriptHash, content.Auth.ConfirmationTag)
+	return &Observer{state: state, interim: interim}, staged.Change, nil
+}
+
+// resolve returns the proposals of a commit, looking up those that are
+// referred to.
+func (o *Observer) resolve(committer wire.LeafIndex, proposals []wire.ProposalOrRef) ([]Sent, error) {
+	references := make(map[string]Sent, len(o.pending))
+	for _, p := range o.pending {
+		sent := p.sent()
+		sent.verified = true
+		references[string(p.Reference)] = sent
+	}
+	list := make([]Sent, len(proposals))
+	for i, p := range proposals {
+		if p.Type == wire.ProposalOrRefTypeProposal {
+			list[i] = Sent{Proposal: p.Proposal, Sender: committer}
+			continue
+		}
+		sent, ok := references[string(p.Reference)]
+		if !ok {
+			return nil, fmt.Errorf("proposal %d: %w", i, ErrUnknownReference)
+		}
+		list[i] = sent
+	}
+	return list, nil
+}

@@ -1,0 +1,253 @@
+package tree
+
+import (
+	"errors"
+	"fmt"
+
+	"parley/mls/wire"
+)
+
+// Errors of a list of proposals (RFC 9420, Section 12.2).
+var (
+	// ErrUnsupportedProposal says that a proposal is of a type that is not built
+	// yet: psk, reinit, external_init.
+	ErrUnsupportedProposal = errors.New("proposal type not supported")
+	// ErrUpdateByCommitter says that a commit contains an Update of its own sender
+	// (RFC 9420, Section 12.2).
+	ErrUpdateByCommitter = errors.New("commit contains the committer's own update")
+	// ErrRemoveCommitter says that a commit removes its own sender (RFC 9420,
+	// Section 12.2).
+	ErrRemoveCommitter = errors.New("commit removes the committer")
+	// ErrSameLeaf says that several Updates or Removes apply to one leaf (RFC 9420,
+	// Section 12.2).
+	ErrSameLeaf = errors.New("two updates or removes of one leaf")
+	// ErrTwoExtensions says that a commit contains several GroupContextExtensions
+	// proposals (RFC 9420, Section 12.2).
+	ErrTwoExtensions = errors.New("two proposals of group context extensions")
+	// ErrUpdateKey says that an Update keeps the encryption key of the leaf it
+	// replaces (RFC 9420, Section 7.3).
+	ErrUpdateKey = errors.New("update keeps the encryption key")
+	// ErrPathRequired says that a commit has no update path but needs one
+	// (RFC 9420, Section 12.4).
+	ErrPathRequired = errors.New("commit needs an update path")
+)
+
+// A State is an epoch of a group as anybody may know it.
+type State struct {
+	Context wire.GroupContext
+	Tree    *Tree
+}
+
+// A Sent is a proposal and the member that made it: the committer, if the
+// commit contains it by value.
+type Sent struct {
+	Proposal *wire.Proposal
+	Sender   wire.LeafIndex
+	// verified says that verifyProposal accepted it in this epoch.
+	verified bool
+}
+
+// A Staged is a commit whose proposals are valid and applied, and whose path is
+// not: a draft of the next state. It belongs to one caller. A committer calls
+// SetPath and SetLeaf, a receiver ApplyPath; both end with Next.
+type Staged struct {
+	// Draft is the next tree.
+	Draft *Edit
+	// Added are the leaves of new members, in increasing order: path secrets are
+	// not encrypted to them.
+	Added []wire.LeafIndex
+	// Change is what the proposals do; ApplyPath adds what the path does.
+	Change Change
+	// PathRequired says that the commit must have an update path.
+	PathRequired bool
+
+	state     State
+	committer wire.LeafIndex
+	config    *Config
+}
+
+// Stage verifies the proposals of a commit as a list (RFC 9420, Section 12.2)
+// and applies them (Section 12.3). What only shows in the whole tree, such as a
+// key used twice or a capability that is missing, shows in Next. It fails with
+// one of the errors of this package and changes nothing.
+func (s State) Stage(committer wire.LeafIndex, list []Sent, c *Config) (*Staged, error) {
+	if _, ok := s.Tree.LeafBytes(committer); !ok {
+		return nil, fmt.Errorf("stage commit: committer %d: %w", committer, ErrBlankLeaf)
+	}
+	st := &Staged{
+		Draft: s.Tree.Edit(), state: s, committer: committer, config: c, PathRequired: len(list) == 0,
+		Change: Change{Sender: committer, Commit: true},
+	}
+	if err := st.verifyList(list); err != nil {
+		return nil, fmt.Errorf("stage commit: %w", err)
+	}
+	if err := st.apply(list); err != nil {
+		return nil, fmt.Errorf("stage commit: %w", err)
+	}
+	return st, nil
+}
+
+// verifyList verifies each proposal, and the rules about them together.
+func (st *Staged) verifyList(list []Sent) error {
+	leaves := make(map[wire.LeafIndex]struct{})
+	for i, sent := range list {
+		if !sent.verified {
+			if err := st.state.verifyProposal(sent, st.config); err != nil {
+				return fmt.Errorf("proposal %d: %w", i, err)
+			}
+		}
+		if err := st.verifyAmong(sent, leaves); err != nil {
+			return fmt.Errorf("proposal %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// verifyAmong verifies what depends on the committer and the proposals before;
+// leaves are those that they update or remove.
+func (st *Staged) verifyAmong(sent Sent, leaves map[wire.LeafIndex]struct{}) error {
+	var leaf wire.LeafIndex
+	switch sent.Proposal.ProposalType {
+	case wire.ProposalTypeUpdate:
+		if leaf = sent.Sender; leaf == st.committer {
+			return ErrUpdateByCommitter
+		}
+	case wire.ProposalTypeRemove:
+		if leaf = sent.Proposal.Remove.Removed; leaf == st.committer {
+			return ErrRemoveCommitter
+		}
+	case wire.ProposalTypeGroupContextExtensions:
+		if st.Change.ExtensionsReplaced {
+			return ErrTwoExtensions
+		}
+		st.Change.ExtensionsReplaced, st.PathRequired = true, true
+		return nil
+	default:
+		return nil
+	}
+	st.PathRequired = true
+	if _, twice := leaves[leaf]; twice {
+		return fmt.Errorf("leaf %d: %w", leaf, ErrSameLeaf)
+	}
+	leaves[leaf] = struct{}{}
+	return nil
+}
+
+// apply applies valid proposals in the order of RFC 9420, Section 12.3:
+// extensions, updates, removes, adds.
+func (st *Staged) apply(list []Sent) error {
+	st.Change.Extensions = st.state.Context.Extensions
+	for _, order := range []wire.ProposalType{
+		wire.ProposalTypeGroupContextExtensions, wire.ProposalTypeUpdate, wire.ProposalTypeRemove, wire.ProposalTypeAdd,
+	} {
+		for i, sent := range list {
+			if sent.Proposal.ProposalType != order {
+				continue
+			}
+			if err := st.applyOne(sent); err != nil {
+				return fmt.Errorf("proposal %d: %w", i, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (st *Staged) applyOne(sent Sent) error {
+	switch p := sent.Proposal; p.ProposalType {
+	case wire.ProposalTypeGroupContextExtensions:
+		st.Change.Extensions = p.GroupContextExtensions.Extensions
+	case wire.ProposalTypeUpdate:
+		old, _ := st.state.Tree.Leaf(sent.Sender)
+		st.Change.Updated = append(st.Change.Updated, Updated{Member{sent.Sender, p.Update.LeafNode}, old})
+		return st.Draft.Update(sent.Sender, p.Update.LeafNode)
+	case wire.ProposalTypeRemove:
+		old, _ := st.state.Tree.Leaf(p.Remove.Removed)
+		st.Change.Removed = append(st.Change.Removed, Member{p.Remove.Removed, old})
+		return st.Draft.Remove(p.Remove.Removed)
+	case wire.ProposalTypeAdd:
+		k := &p.Add.KeyPackage
+		i, err := st.Draft.Add(k.LeafNode)
+		if err != nil {
+			return err
+		}
+		ref := st.state.Tree.suite.KeyPackageRef(wire.Marshal(k))
+		st.Added = append(st.Added, i)
+		st.Change.Added = append(st.Change.Added, Added{Member{i, k.LeafNode}, ref})
+	}
+	return nil
+}
+
+// ApplyPath verifies the update path of a commit, which may be nil if none is
+// required, and merges it into the draft (RFC 9420, Section 12.4.2).
+func (st *Staged) ApplyPath(path *wire.UpdatePath) error {
+	if path == nil {
+		if st.PathRequired {
+			return fmt.Errorf("apply path: %w", ErrPathRequired)
+		}
+		return nil
+	}
+	if err := st.applyPath(path); err != nil {
+		return fmt.Errorf("apply path: %w", err)
+	}
+	return nil
+}
+
+func (st *Staged) applyPath(path *wire.UpdatePath) error {
+	t, leaf := st.state.Tree, &path.LeafNode
+	if leaf.LeafNodeSource != wire.LeafNodeSourceCommit {
+		return fmt.Errorf("%w: %v in an update path", ErrLeafSource, leaf.LeafNodeSource)
+	}
+	if err := st.config.leafNode(t.suite, leaf, place{st.state.Context.GroupID, st.committer}); err != nil {
+		return err
+	}
+	old, _ := t.Leaf(st.committer)
+	if err := st.config.successor(&old, leaf); err != nil {
+		return err
+	}
+	if err := st.Draft.ApplyPath(st.committer, path, st.Added); err != nil {
+		return err
+	}
+	st.renewed(old, *leaf)
+	return nil
+}
+
+// SetPath gives the committer's filtered direct path in Draft new keys, from
+// the bottom up, and returns the parent_hash that its new leaf node must have.
+func (st *Staged) SetPath(keys [][]byte) (parentHash []byte, err error) {
+	return st.Draft.SetPath(st.committer, keys)
+}
+
+// SetLeaf gives the committer the leaf node that it has signed after SetPath.
+func (st *Staged) SetLeaf(leaf wire.LeafNode) error {
+	old, _ := st.state.Tree.Leaf(st.committer)
+	if err := st.Draft.SetLeaf(st.committer, leaf); err != nil {
+		return err
+	}
+	st.renewed(old, leaf)
+	return nil
+}
+
+// renewed records that a path replaced the committer's leaf node.
+func (st *Staged) renewed(old, leaf wire.LeafNode) {
+	st.Change.Path = true
+	st.Change.Updated = append(st.Change.Updated, Updated{Member{st.committer, leaf}, old})
+}
+
+// Next returns the next state: epoch, tree hash and extensions are new, the
+// confirmed transcript hash is still the old one, as in the provisional
+// GroupContext of RFC 9420, Section 12.4.2. It verifies what must hold for the
+// tree as a whole: unique keys, and that all members support what is in use.
+func (st *Staged) Next() (State, error) {
+	t, err := st.Draft.Tree()
+	if err != nil {
+		return State{}, fmt.Errorf("next epoch: %w", err)
+	}
+	if err := t.VerifySupport(st.Change.Extensions); err != nil {
+		return State{}, fmt.Errorf("next epoch: %w", err)
+	}
+	next := State{Context: st.state.Context, Tree: t}
+	next.Context.Epoch++
+	next.Context.TreeHash = t.Hash()
+	next.Context.Extensions = st.Change.Extensions
+	return next, nil
+}
