@@ -23,7 +23,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Refusal is the detail of every Connect error.
+// Refusal is the detail of every Connect error of a call. What is refused before
+// a call begins (a body that does not decode or is too large) may have a Connect
+// code only. Without a session the code is unauthenticated, the kind denied.
 type Refusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`    // groups.Kind by name: stale_epoch, key_stale, ...
@@ -1814,10 +1816,13 @@ func (x *Cursor) GetSeq() uint64 {
 }
 
 type TailRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cursors       []*Cursor              `protobuf:"bytes,1,rep,name=cursors,proto3" json:"cursors,omitempty"`                    // last entry held, per room; entries after it are sent
-	AllRooms      bool                   `protobuf:"varint,2,opt,name=all_rooms,json=allRooms,proto3" json:"all_rooms,omitempty"` // also rooms that are joined while it runs: they begin with a Welcome
-	Follow        bool                   `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"`                     // stay after catching up
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Cursors []*Cursor              `protobuf:"bytes,1,rep,name=cursors,proto3" json:"cursors,omitempty"` // last entry held, per room; entries after it are sent
+	// Also the device's other rooms, which begin after the last entry it has
+	// acknowledged, else with the one it joined by; also all Welcomes that wait,
+	// and rooms that are joined while it runs.
+	AllRooms      bool `protobuf:"varint,2,opt,name=all_rooms,json=allRooms,proto3" json:"all_rooms,omitempty"`
+	Follow        bool `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"` // stay after catching up
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1873,6 +1878,9 @@ func (x *TailRequest) GetFollow() bool {
 	return false
 }
 
+// TailResponse holds what waited when it was sent. It is to be read as: Welcomes,
+// rooms, closed, signals. After a room is closed nothing more of it comes in the
+// same response; a device that was removed and added again gets its Welcome after.
 type TailResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rooms         []*RoomEntries         `protobuf:"bytes,1,rep,name=rooms,proto3" json:"rooms,omitempty"`
@@ -2009,6 +2017,8 @@ func (x *RoomEntries) GetHead() []byte {
 	return nil
 }
 
+// RoomClosed says that the device gets nothing of a room after entry seq, because
+// it was removed by that entry, is no member, or the room can not be read here.
 type RoomClosed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`

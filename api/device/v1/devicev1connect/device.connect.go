@@ -94,7 +94,7 @@ type DeviceServiceClient interface {
 	// ClaimKeyPackages takes one key package of every device of each user, of
 	// any site. Each is given out once.
 	ClaimKeyPackages(context.Context, *connect.Request[v1.ClaimKeyPackagesRequest]) (*connect.Response[v1.ClaimKeyPackagesResponse], error)
-	// ListDevices names the devices of a user of this site.
+	// ListDevices names the devices of a user of this site, to any device of it.
 	ListDevices(context.Context, *connect.Request[v1.ListDevicesRequest]) (*connect.Response[v1.ListDevicesResponse], error)
 	// ListRooms describes the rooms the device is a member of.
 	ListRooms(context.Context, *connect.Request[v1.ListRoomsRequest]) (*connect.Response[v1.ListRoomsResponse], error)
@@ -107,10 +107,11 @@ type DeviceServiceClient interface {
 	// Submit asks the room's owner to put one submission next.
 	Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error)
 	// SubmitStream does the same for many, pipelined; answers come in batches,
-	// in the order in which submissions became durable.
+	// in the order in which submissions became durable. Needs HTTP/2 or 3.
 	SubmitStream(context.Context) *connect.BidiStreamForClient[v1.SubmitStreamRequest, v1.SubmitStreamResponse]
 	// Tail streams the entries of many rooms from cursors on, then live. With
 	// all_rooms, a room the device is added to meanwhile begins with its Welcome.
+	// A device may be sent what it has: it passes over entries it holds.
 	Tail(context.Context, *connect.Request[v1.TailRequest]) (*connect.ServerStreamForClient[v1.TailResponse], error)
 	// Ack moves the device's cursors and forgets Welcomes it has used.
 	Ack(context.Context, *connect.Request[v1.AckRequest]) (*connect.Response[v1.AckResponse], error)
@@ -118,9 +119,11 @@ type DeviceServiceClient interface {
 	Signal(context.Context, *connect.Request[v1.SignalRequest]) (*connect.Response[v1.SignalResponse], error)
 	// StatBlob tells how much of a blob has arrived.
 	StatBlob(context.Context, *connect.Request[v1.StatBlobRequest]) (*connect.Response[v1.StatBlobResponse], error)
-	// PutBlob appends a chunk; it can be resumed at the offset it answers.
+	// PutBlob appends a chunk, of at most 64 KiB; it can be resumed at the offset
+	// it answers. An offset other than that changes nothing.
 	PutBlob(context.Context, *connect.Request[v1.PutBlobRequest]) (*connect.Response[v1.PutBlobResponse], error)
-	// GetBlob streams a blob from an offset on.
+	// GetBlob streams a complete blob from an offset on, to any device that knows
+	// its hash.
 	GetBlob(context.Context, *connect.Request[v1.GetBlobRequest]) (*connect.ServerStreamForClient[v1.GetBlobResponse], error)
 }
 
@@ -371,7 +374,7 @@ type DeviceServiceHandler interface {
 	// ClaimKeyPackages takes one key package of every device of each user, of
 	// any site. Each is given out once.
 	ClaimKeyPackages(context.Context, *connect.Request[v1.ClaimKeyPackagesRequest]) (*connect.Response[v1.ClaimKeyPackagesResponse], error)
-	// ListDevices names the devices of a user of this site.
+	// ListDevices names the devices of a user of this site, to any device of it.
 	ListDevices(context.Context, *connect.Request[v1.ListDevicesRequest]) (*connect.Response[v1.ListDevicesResponse], error)
 	// ListRooms describes the rooms the device is a member of.
 	ListRooms(context.Context, *connect.Request[v1.ListRoomsRequest]) (*connect.Response[v1.ListRoomsResponse], error)
@@ -384,10 +387,11 @@ type DeviceServiceHandler interface {
 	// Submit asks the room's owner to put one submission next.
 	Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error)
 	// SubmitStream does the same for many, pipelined; answers come in batches,
-	// in the order in which submissions became durable.
+	// in the order in which submissions became durable. Needs HTTP/2 or 3.
 	SubmitStream(context.Context, *connect.BidiStream[v1.SubmitStreamRequest, v1.SubmitStreamResponse]) error
 	// Tail streams the entries of many rooms from cursors on, then live. With
 	// all_rooms, a room the device is added to meanwhile begins with its Welcome.
+	// A device may be sent what it has: it passes over entries it holds.
 	Tail(context.Context, *connect.Request[v1.TailRequest], *connect.ServerStream[v1.TailResponse]) error
 	// Ack moves the device's cursors and forgets Welcomes it has used.
 	Ack(context.Context, *connect.Request[v1.AckRequest]) (*connect.Response[v1.AckResponse], error)
@@ -395,9 +399,11 @@ type DeviceServiceHandler interface {
 	Signal(context.Context, *connect.Request[v1.SignalRequest]) (*connect.Response[v1.SignalResponse], error)
 	// StatBlob tells how much of a blob has arrived.
 	StatBlob(context.Context, *connect.Request[v1.StatBlobRequest]) (*connect.Response[v1.StatBlobResponse], error)
-	// PutBlob appends a chunk; it can be resumed at the offset it answers.
+	// PutBlob appends a chunk, of at most 64 KiB; it can be resumed at the offset
+	// it answers. An offset other than that changes nothing.
 	PutBlob(context.Context, *connect.Request[v1.PutBlobRequest]) (*connect.Response[v1.PutBlobResponse], error)
-	// GetBlob streams a blob from an offset on.
+	// GetBlob streams a complete blob from an offset on, to any device that knows
+	// its hash.
 	GetBlob(context.Context, *connect.Request[v1.GetBlobRequest], *connect.ServerStream[v1.GetBlobResponse]) error
 }
 
