@@ -1,0 +1,86 @@
+package client
+
+import (
+	"time"
+
+	"parley/groups"
+)
+
+// A RoomState is where a room stands with this device.
+type RoomState uint8
+
+// The states of a room.
+const (
+	RoomCreating RoomState = iota + 1 // its create entry has not been accepted yet
+	RoomLive                          // this device is a member
+	RoomClosed                        // it is no longer; the history stays
+)
+
+var roomStateNames = [...]string{"", "creating", "live", "closed"}
+
+// String returns the state's name.
+func (s RoomState) String() string { return roomStateNames[min(int(s), len(roomStateNames)-1)] }
+
+// MarshalText writes the state's name.
+func (s RoomState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// A RoomInfo is what a device knows of a room.
+type RoomInfo struct {
+	Room   groups.RoomID
+	State  RoomState
+	Why    string // it is closed
+	Joined groups.Seq
+	Seq    groups.Seq // the last entry read
+	Hash   groups.Hash
+	Epoch  groups.Epoch
+	Suite  string // the cipher suite's name
+	Policy groups.Policy
+	// Admin says that this person administers the room.
+	Admin          bool
+	Users, Devices int
+	KeyMade        time.Time // when the current key was made, by the hub's clock
+	KeyMessages    uint64    // messages under it
+	KeyMaker       groups.DeviceID
+	// Authenticator is the epoch authenticator: people who see the same one
+	// have the same key (RFC 9420, Section 8.7).
+	Authenticator []byte
+	Last          time.Time // of the last message
+	Unread        int
+	Outbox        int        // messages that wait for a receipt
+	Read          groups.Seq // MarkRead's
+	Alarms        []Alarm    // the last maxAlarms
+}
+
+// maxAlarms bounds the alarms kept with a room; the first ones are kept.
+const maxAlarms = 16
+
+// A Member is a device of a room.
+type Member struct {
+	Device groups.DeviceID
+	User   groups.UserID
+	Leaf   uint32
+	Admin  bool
+	Own    bool      // this very device
+	Until  time.Time // its certificate's end; zero for a basic credential
+}
+
+// A LogEntry is a line about an entry of a room's log.
+type LogEntry struct {
+	Seq    groups.Seq
+	Hash   groups.Hash
+	Epoch  groups.Epoch
+	Kind   groups.EntryKind
+	Device groups.DeviceID // who submitted it
+	ID     MessageID
+	Time   time.Time
+	Size   int    // of its body
+	Note   string // what a commit did, or what was wrong with the entry
+}
+
+// A Wish is a person who is to be added to a room and is not in it yet.
+type Wish struct {
+	Room  groups.RoomID
+	User  groups.UserID
+	Since time.Time
+	Why   string // it has not been fulfilled: the last attempt's error
+}
