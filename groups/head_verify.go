@@ -2,6 +2,9 @@ package groups
 
 import "parley/mls/wire"
 
+// maxSignature bounds the signature of a head: ECDSA P-521 needs 139 bytes.
+const maxSignature = 512
+
 // Verify checks that the hub site of the head's room signed it.
 func (s *SignedHead) Verify(v HeadVerifier) error {
 	root, err := s.root()
@@ -57,7 +60,7 @@ func (s *SignedHead) Decode(r *wire.Reader) {
 		s.Path = append(s.Path, r.Hash())
 	})
 	s.Signer = r.Hash()
-	s.Signature = r.OpaqueMax(512)
+	s.Signature = r.OpaqueMax(maxSignature)
 }
 
 // Marshal returns the encoded signed head.

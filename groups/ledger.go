@@ -1,0 +1,139 @@
+package groups
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"parley/mls/tree"
+	"parley/mls/wire"
+)
+
+// A Ledger is one room at one point of its log: what may come next is decided
+// by it and nothing else. It is a value: Accept and Verify return the next one
+// in a Step and leave it as it was, to the byte. It is safe for many goroutines.
+type Ledger struct {
+	directory Directory
+	head      Head
+	room      *epochState // shared by the ledgers of one epoch
+	messages  uint64      // entries of kind message in this epoch
+}
+
+// epochState is what stays the same from commit to commit.
+type epochState struct {
+	observer *tree.Observer
+	policy   Policy
+	roster   roster
+	left     map[SiteID]Seq // sites whose last device is gone
+	began    uint64         // AcceptedAt of the entry that began the epoch
+}
+
+// A Step is what an entry does: the next ledger, and what has to become
+// durable with it.
+type Step struct {
+	Next        *Ledger
+	Entry       Entry
+	Stamp       AuthenticatedData
+	Attachments [][]byte   // to be kept by hash
+	GroupInfo   []byte     // of the new epoch, nil if the epoch stays
+	Added       []DeviceID // members since this entry
+	Removed     []DeviceID // members until this entry
+	Welcome     []byte     // for Added, nil if there are none
+	Tree        []byte     // public tree of the new epoch, nil if Added is empty
+}
+
+// NewLedger returns the ledger of a room before its first entry.
+func NewLedger(room RoomID, d Directory) *Ledger {
+	return &Ledger{directory: d, head: Head{Room: room}}
+}
+
+// Head returns where the log stands; Seq is 0 before the first entry.
+func (l *Ledger) Head() Head { return l.head }
+
+// Room returns the room's name.
+func (l *Ledger) Room() RoomID { return l.head.Room }
+
+// Policy returns the room's policy.
+func (l *Ledger) Policy() Policy {
+	if l.room == nil {
+		return Policy{}
+	}
+	return l.room.policy
+}
+
+// Member says whether a device is in the room now.
+func (l *Ledger) Member(d DeviceID) bool {
+	if l.room == nil {
+		return false
+	}
+	_, ok := l.room.roster.lookup(d)
+	return ok
+}
+
+// Members returns the number of devices in the room.
+func (l *Ledger) Members() int {
+	if l.room == nil {
+		return 0
+	}
+	return l.room.roster.n
+}
+
+// Devices returns the devices in the room, sorted. It takes time in proportion
+// to their number.
+func (l *Ledger) Devices() []DeviceID {
+	if l.room == nil {
+		return nil
+	}
+	all := l.room.roster.all()
+	devices := make([]DeviceID, len(all))
+	for i, m := range all {
+		devices[i] = m.device
+	}
+	slices.Sort(devices)
+	return devices
+}
+
+// Sites returns the sites that have devices in the room, sorted.
+func (l *Ledger) Sites() []SiteID {
+	if l.room == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(l.room.roster.sites))
+}
+
+// Left returns the sites whose last device is gone, and with which entry.
+func (l *Ledger) Left() map[SiteID]Seq {
+	if l.room == nil {
+		return nil
+	}
+	return maps.Clone(l.room.left)
+}
+
+// Tree returns the public tree of the current epoch as the ratchet_tree
+// extension has it (RFC 9420, Section 12.4.3.3).
+func (l *Ledger) Tree() []byte {
+	if l.room == nil {
+		return nil
+	}
+	return wire.Marshal(l.room.observer.Tree())
+}
+
+// keyStale says that the room's key has ended by age or use (I12).
+func (l *Ledger) keyStale(at uint64) error {
+	p := &l.room.policy
+	age := time.Duration(at-min(at, l.room.began)) * time.Millisecond
+	switch {
+	case p.MaxKeyAge > 0 && age > p.MaxKeyAge:
+		return Errorf(KeyStale, "the key of %s is %v old, its policy allows %v: make a new one", l.head.Room, age.Round(time.Second), p.MaxKeyAge)
+	case p.MaxKeyMessages > 0 && l.messages >= p.MaxKeyMessages:
+		return Errorf(KeyStale, "the key of %s has sealed %d messages, its policy allows no more: make a new one", l.head.Room, l.messages)
+	}
+	return nil
+}
+
+// stale says where the room is to somebody who is elsewhere.
+func (l *Ledger) stale(format string, args ...any) error {
+	e := Errorf(StaleEpoch, format, args...)
+	e.Epoch, e.Seq = l.head.Epoch, l.head.Seq
+	return e
+}
