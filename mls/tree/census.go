@@ -16,9 +16,7 @@ type trait uint64
 
 // The kinds of traits; a trait is a kind and a code point of it.
 const (
-	supportsVersion trait = iota << 16
-	supportsSuite
-	supportsExtension
+	supportsExtension trait = iota << 16
 	supportsProposal
 	supportsCredential
 	usesCredential
@@ -43,8 +41,6 @@ func (c census) add(owner *token, leaf wire.LeafNode, by int) census {
 		}
 	}
 	caps := leaf.Capabilities
-	each(caps.Versions, supportsVersion, count)
-	each(caps.CipherSuites, supportsSuite, count)
 	each(caps.Extensions, supportsExtension, count)
 	each(caps.Proposals, supportsProposal, count)
 	each(caps.Credentials, supportsCredential, count)

@@ -64,12 +64,8 @@ var (
 	// ErrSuccessor says that the application refused a credential as the successor
 	// of the member's old one (RFC 9420, Section 5.3.1).
 	ErrSuccessor = errors.New("credential may not replace the old one")
-	// ErrUnsupportedVersion says that a member does not list mls10 (RFC 9420,
-	// Section 11.1).
-	ErrUnsupportedVersion = errors.New("a member does not support the protocol version")
-	// ErrUnsupportedSuite says that a member does not list the cipher suite
-	// (RFC 9420, Section 11.1).
-	ErrUnsupportedSuite = errors.New("a member does not support the cipher suite")
+	// ErrCipherSuite says that a tree and a GroupContext are of two cipher suites.
+	ErrCipherSuite = errors.New("tree of another cipher suite")
 	// ErrUnsupportedCredential says that a credential type in use or required is
 	// not supported by all members (RFC 9420, Sections 7.3 and 11.1).
 	ErrUnsupportedCredential = errors.New("a member does not support a credential type")

@@ -76,7 +76,7 @@ func NewObserver(info *wire.GroupInfo, t *Tree, c *Config) (*Observer, error) {
 	if err := t.Verify(&info.GroupContext, c); err != nil {
 		return nil, fmt.Errorf("observe group: %w", err)
 	}
-	o := &Observer{state: State{Context: info.GroupContext, Tree: t}}
+	o := &Observer{state: State{Context: copied[wire.GroupContext](wire.Marshal(info.GroupContext)), Tree: t}}
 	o.interim = interimHash(t.suite, info.GroupContext.ConfirmedTranscriptHash, info.ConfirmationTag)
 	return o, nil
 }
@@ -112,6 +112,18 @@ func confirmedHash(s *suite.Suite, interim []byte, commit *wire.AuthenticatedCon
 func interimHash(s *suite.Suite, confirmed, tag []byte) []byte {
 	input := append([]byte(nil), confirmed...)
 	return s.Hash(wire.Append(input, wire.InterimTranscriptHashInput{ConfirmationTag: tag}))
+}
+
+// copied decodes what has just been encoded, into memory of its own.
+func copied[T any, P interface {
+	*T
+	Decode(*wire.Reader)
+}](encoded []byte) T {
+	v, err := wire.Unmarshal[T, P](encoded)
+	if err != nil {
+		panic("BUG: own encoding does not decode: " + err.Error())
+	}
+	return v
 }
 
 // State returns the GroupContext and the tree.

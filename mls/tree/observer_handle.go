@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"slices"
 
+	"parley/mls/suite"
 	"parley/mls/wire"
 )
 
 // Handle follows one handshake. A valid proposal becomes pending, a valid
 // commit begins the next epoch; the change says what happened. For what is not
-// valid it returns the error of the rule that is broken. Nothing of m is kept
-// but a pending proposal, whose memory must not change.
+// valid it returns the error of the rule that is broken. The next Observer
+// keeps no memory of m; the change does.
 func (o *Observer) Handle(m *wire.PublicMessage, c *Config) (*Observer, Change, error) {
 	content := m.Authenticated()
 	if err := o.authenticate(m, &content); err != nil {
@@ -66,7 +67,7 @@ func (o *Observer) propose(content wire.AuthenticatedContent, c *Config) (*Obser
 	if len(o.pending) >= MaxPending {
 		return nil, Change{}, ErrTooManyProposals
 	}
-	p := Pending{Reference: o.state.Tree.suite.ProposalRef(wire.Marshal(content)), Content: content}
+	p := newPending(o.state.Tree.suite, content)
 	if _, found := o.find(p.Reference); found {
 		return nil, Change{}, ErrKnownProposal
 	}
@@ -78,6 +79,12 @@ func (o *Observer) propose(content wire.AuthenticatedContent, c *Config) (*Obser
 	return &next, Change{
 		Sender: p.sent().Sender, Proposal: content.Content.Proposal, Reference: p.Reference,
 	}, nil
+}
+
+// newPending names a proposal and copies it.
+func newPending(s *suite.Suite, content wire.AuthenticatedContent) Pending {
+	encoded := wire.Marshal(content)
+	return Pending{Reference: s.ProposalRef(encoded), Content: copied[wire.AuthenticatedContent](encoded)}
 }
 
 // sent returns the proposal and its sender.

@@ -82,7 +82,7 @@ func loadObserver(b []byte) (*Observer, error) {
 		return nil, ErrTreeHash
 	}
 	for _, content := range contents {
-		o.pending = append(o.pending, Pending{Reference: s.ProposalRef(wire.Marshal(content)), Content: content})
+		o.pending = append(o.pending, newPending(s, content))
 	}
 	return o, nil
 }

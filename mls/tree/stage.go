@@ -155,7 +155,7 @@ func (st *Staged) apply(list []Sent) error {
 func (st *Staged) applyOne(sent Sent) error {
 	switch p := sent.Proposal; p.ProposalType {
 	case wire.ProposalTypeGroupContextExtensions:
-		st.Change.Extensions = p.GroupContextExtensions.Extensions
+		st.Change.Extensions = copied[wire.Extensions](wire.Marshal(p.GroupContextExtensions.Extensions))
 	case wire.ProposalTypeUpdate:
 		old, _ := st.state.Tree.Leaf(sent.Sender)
 		st.Change.Updated = append(st.Change.Updated, Updated{Member{sent.Sender, p.Update.LeafNode}, old})

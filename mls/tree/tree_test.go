@@ -2,6 +2,7 @@ package tree
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
@@ -95,8 +96,71 @@ func TestVectorTreeValidation(t *testing.T) {
 		if !bytes.Equal(wire.Marshal(tree), c.Tree) {
 			t.Errorf("case %d: the tree is encoded differently", i)
 		}
+		context := wire.GroupContext{CipherSuite: wire.CipherSuite(c.CipherSuite), GroupID: c.GroupID, TreeHash: tree.Hash()}
+		if err := tree.Verify(&context, &Config{Credentials: anybody{}}); err != nil {
+			t.Errorf("case %d: %v", i, err)
+		}
+		context.GroupID = []byte("another group")
+		if err := tree.Verify(&context, &Config{Credentials: anybody{}}); hasSignedPlace(tree) != errors.Is(err, ErrLeafSignature) {
+			t.Errorf("case %d, of another group: %v", i, err)
+		}
 	}
 	if seen == 0 {
 		t.Fatal("no case of a suite we have")
+	}
+}
+
+// hasSignedPlace reports whether a leaf's signature covers the group.
+func hasSignedPlace(t *Tree) bool {
+	for i := range t.Members() {
+		if leaf, _ := t.Leaf(i); leaf.LeafNodeSource != wire.LeafNodeSourceKeyPackage {
+			return true
+		}
+	}
+	return false
+}
+
+// TestVectorTreeKEM applies the public part of the official update paths.
+func TestVectorTreeKEM(t *testing.T) {
+	type treeKEM struct {
+		CipherSuite suite.ID    `json:"cipher_suite"`
+		GroupID     vectors.Hex `json:"group_id"`
+		RatchetTree vectors.Hex `json:"ratchet_tree"`
+		UpdatePaths []struct {
+			Sender        wire.LeafIndex `json:"sender"`
+			UpdatePath    vectors.Hex    `json:"update_path"`
+			TreeHashAfter vectors.Hex    `json:"tree_hash_after"`
+		} `json:"update_paths"`
+	}
+	for i, c := range vectors.Load[treeKEM](t, "treekem.json") {
+		s, err := suite.Lookup(c.CipherSuite)
+		if err != nil {
+			continue
+		}
+		tree, err := Parse(s, c.RatchetTree)
+		if err != nil {
+			t.Fatalf("case %d: %v", i, err)
+		}
+		for _, u := range c.UpdatePaths {
+			path, err := wire.Unmarshal[wire.UpdatePath](u.UpdatePath)
+			if err != nil {
+				t.Fatalf("case %d: %v", i, err)
+			}
+			state := State{Context: wire.GroupContext{CipherSuite: wire.CipherSuite(c.CipherSuite), GroupID: c.GroupID}, Tree: tree}
+			staged, err := state.Stage(u.Sender, nil, &Config{Credentials: anybody{}})
+			if err != nil {
+				t.Fatalf("case %d: %v", i, err)
+			}
+			if err := staged.ApplyPath(&path); err != nil {
+				t.Fatalf("case %d, sender %d: %v", i, u.Sender, err)
+			}
+			next, err := staged.Next()
+			if err != nil || !bytes.Equal(next.Context.TreeHash, u.TreeHashAfter) {
+				t.Errorf("case %d, sender %d: tree hash after differs, %v", i, u.Sender, err)
+			}
+			if err := next.Tree.Verify(&next.Context, &Config{Credentials: anybody{}}); err != nil {
+				t.Errorf("case %d, sender %d: %v", i, u.Sender, err)
+			}
+		}
 	}
 }

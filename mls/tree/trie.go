@@ -43,7 +43,7 @@ func (b *branch) find(i int) (at int, taken bool) {
 	return bits.OnesCount16(b.bitmap & (1<<i - 1)), b.bitmap>>i&1 == 1
 }
 
-// get returns the number of a key.
+// get returns the number of a key, 0 for one that is not there.
 func (t trie) get(hi uint64, lo uint32) (uint32, bool) {
 	b := t.root
 	for d := 0; b != nil; d++ {
@@ -53,7 +53,10 @@ func (t trie) get(hi uint64, lo uint32) (uint32, bool) {
 		}
 		s := &b.slots[at]
 		if s.next == nil {
-			return s.value, s.hi == hi && s.lo == lo
+			if s.hi == hi && s.lo == lo {
+				return s.value, true
+			}
+			return 0, false
 		}
 		b = s.next
 	}

@@ -22,7 +22,7 @@ func (t *Tree) Verify(context *wire.GroupContext, c *Config) error {
 // VerifyGroup is Verify without the leaf nodes.
 func (t *Tree) VerifyGroup(context *wire.GroupContext) error {
 	if context.CipherSuite != wire.CipherSuite(t.suite.ID()) {
-		return fmt.Errorf("verify tree: %w: of suite %v", ErrUnsupportedSuite, context.CipherSuite)
+		return fmt.Errorf("verify tree: %w: not %v", ErrCipherSuite, context.CipherSuite)
 	}
 	if !bytes.Equal(t.Hash(), context.TreeHash) {
 		return fmt.Errorf("verify tree: %w", ErrTreeHash)
@@ -52,20 +52,16 @@ func (t *Tree) VerifyLeaves(groupID []byte, from, end wire.LeafIndex, c *Config)
 	return nil
 }
 
-// VerifySupport verifies that all members support the version and suite, the
-// credential types that are in use, and what a GroupContext with these
-// extensions asks for (RFC 9420, Sections 7.3, 11.1 and 13.4). It does not look
-// at the members one by one.
+// VerifySupport verifies that all members support the credential types that are
+// in use, and what a GroupContext with these extensions asks for (RFC 9420,
+// Sections 7.3, 11.1 and 13.4). It does not look at the members one by one.
+// Whether a leaf lists the version and suite is not asked, since a KeyPackage
+// says which it is made for: members of the official vectors of suite 7 do not
+// list it.
 func (t *Tree) VerifySupport(extensions wire.Extensions) error {
 	required, _, err := wire.FindExtension[wire.RequiredCapabilities](extensions, wire.ExtensionTypeRequiredCapabilities)
 	if err != nil {
 		return err
-	}
-	if !t.all(supportsVersion | trait(wire.MLS10)) {
-		return ErrUnsupportedVersion
-	}
-	if !t.all(supportsSuite | trait(t.suite.ID())) {
-		return ErrUnsupportedSuite
 	}
 	for _, c := range []wire.CredentialType{wire.CredentialTypeBasic, wire.CredentialTypeX509} {
 		if t.support.count(usesCredential|trait(c)) > 0 && !t.all(supportsCredential|trait(c)) {
