@@ -1,6 +1,9 @@
 package mls
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What can be wrong with a message or a call. Every error of this package
 // wraps one of these, or one of mls/wire, mls/suite or mls/tree. On any error
@@ -13,6 +16,24 @@ var (
 	// ErrUnsupported says that a message needs a part of RFC 9420 that is not
 	// built here: pre-shared keys, external joins, reinitialization.
 	ErrUnsupported = errors.New("not supported")
+	// ErrOtherGroup says that a message is of another group.
+	ErrOtherGroup = errors.New("message of another group")
+	// ErrPastEpoch says that a message is of an epoch that is over, or whose keys
+	// are gone.
+	ErrPastEpoch = errors.New("message of a past epoch")
+	// ErrFutureEpoch says that a message is of an epoch whose commit has not come.
+	ErrFutureEpoch = errors.New("message of a future epoch")
+	// ErrUnknownProposal says that a commit covers a proposal that is not here.
+	ErrUnknownProposal = errors.New("commit covers an unknown proposal")
+	// ErrTooMany says that MaxProposals wait for a commit.
+	ErrTooMany = errors.New("too many pending proposals")
+	// ErrTooLarge says that a message would be larger than MaxPlaintext.
+	ErrTooLarge = errors.New("message too large")
+	// ErrCommitRequired says that proposals wait for a commit, before which
+	// nothing may be sealed.
+	ErrCommitRequired = errors.New("pending proposals must be committed first")
+	// ErrTreeMissing says that a Welcome came without its ratchet tree.
+	ErrTreeMissing = errors.New("ratchet tree is missing")
 	// ErrNotForUs says that a Welcome does not name our key package.
 	ErrNotForUs = errors.New("welcome is not for this key package")
 	// ErrOwnMessage says that a message is one this member has sent: its key is
@@ -25,3 +46,11 @@ var (
 	// ErrGeneration says that a message is further ahead than MaxForward.
 	ErrGeneration = errors.New("message generation out of bounds")
 )
+
+// errKnown says that a proposal waits already.
+var errKnown = errors.New("proposal is known")
+
+// epochError says which epoch a message is of.
+func epochError(message, current uint64, kind error) error {
+	return fmt.Errorf("message of epoch %d, now is %d: %w", message, current, kind)
+}

@@ -47,7 +47,7 @@ func (e *epoch) protectPublic(ac *wire.AuthenticatedContent) []byte {
 		PublicMessage: &wire.PublicMessage{
 			Content:       ac.Content,
 			Auth:          ac.Auth,
-			MembershipTag: e.suite.MAC(e.secrets.membership, e.membershipInput(ac)),
+			MembershipTag: e.suite.MAC(e.membership, e.membershipInput(ac)),
 		},
 	})
 }
@@ -59,14 +59,14 @@ func (e *epoch) unprotectPublic(m *wire.PublicMessage, leaf leafReader) (wire.Au
 	if m.Content.ContentType == wire.ContentTypeApplication {
 		return ac, fmt.Errorf("public message: application data: %w", ErrInvalid)
 	}
-	if !e.suite.VerifyMAC(e.secrets.membership, e.membershipInput(&ac), m.MembershipTag) {
+	if !e.suite.VerifyMAC(e.membership, e.membershipInput(&ac), m.MembershipTag) {
 		return ac, fmt.Errorf("public message: membership tag: %w", ErrInvalid)
 	}
 	sender, ok := leaf(m.Content.Sender.LeafIndex)
 	if !ok {
 		return ac, fmt.Errorf("public message of leaf %d: %w", m.Content.Sender.LeafIndex, ErrNotMember)
 	}
-	return ac, e.verify(sender.SignatureKey, &ac)
+	return ac, e.verify(signatureKey(sender), &ac)
 }
 
 // A used is the key that a private message uses: a move of the secret tree
@@ -188,19 +188,19 @@ func (e *epoch) unprotectPrivate(m *wire.PrivateMessage, leaf leafReader) (wire.
 		Proposal:          content.Proposal,
 		Commit:            content.Commit,
 	}
-	return ac, u, e.verify(sender.SignatureKey, &ac)
+	return ac, u, e.verify(signatureKey(sender), &ac)
 }
 
 // sealSenderData encrypts who sent m with which key (RFC 9420,
 // Section 6.3.2).
 func (e *epoch) sealSenderData(m *wire.PrivateMessage, data wire.SenderData) []byte {
-	key, nonce := senderDataKey(e.suite, e.secrets.senderData, m.Ciphertext)
+	key, nonce := senderDataKey(e.suite, e.senderData, m.Ciphertext)
 	return e.suite.Seal(nil, key, nonce, wire.Marshal(m.SenderDataAAD()), wire.Marshal(data))
 }
 
 // openSenderData decrypts who sent m with which key.
 func (e *epoch) openSenderData(m *wire.PrivateMessage) (wire.SenderData, error) {
-	key, nonce := senderDataKey(e.suite, e.secrets.senderData, m.Ciphertext)
+	key, nonce := senderDataKey(e.suite, e.senderData, m.Ciphertext)
 	b, err := e.suite.Open(nil, key, nonce, wire.Marshal(m.SenderDataAAD()), m.EncryptedSenderData)
 	if err != nil {
 		return wire.SenderData{}, fmt.Errorf("private message: sender data: %w", err)

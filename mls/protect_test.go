@@ -42,14 +42,18 @@ func (c *protectionCase) epoch(s *suite.Suite, own wire.LeafIndex) *epoch {
 			CipherSuite: wire.CipherSuite(c.Suite), GroupID: c.GroupID, Epoch: c.Epoch,
 			TreeHash: c.TreeHash, ConfirmedTranscriptHash: c.Confirmed,
 		},
-		secrets: epochSecrets{senderData: c.SenderData, membership: c.Membership},
-		tree:    newSecretTree(s, bytes.Clone(c.Encryption), 1),
+		senderData: c.SenderData,
+		membership: c.Membership,
+		tree:       newSecretTree(s, bytes.Clone(c.Encryption), 1),
 	}
 }
 
 // leaf finds the sender of the vectors, at leaf 1.
-func (c *protectionCase) leaf(i wire.LeafIndex) (*wire.LeafNode, bool) {
-	return &wire.LeafNode{SignatureKey: c.SignaturePub}, i == 1
+func (c *protectionCase) leaf(i wire.LeafIndex) ([]byte, bool) {
+	return wire.Marshal(wire.LeafNode{
+		SignatureKey: c.SignaturePub, LeafNodeSource: wire.LeafNodeSourceUpdate,
+		Credential: wire.BasicCredential(nil),
+	}), i == 1
 }
 
 // open unprotects an MLSMessage of either kind.

@@ -3,6 +3,7 @@ package mls
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"parley/mls/suite"
@@ -39,14 +40,22 @@ func derivePath(s *suite.Suite, secret []byte, nodes []tree.NodeIndex) (*path, e
 	return p, nil
 }
 
-// newPath samples the path of leaf in t.
-func newPath(t *tree.Tree, leaf wire.LeafIndex) (*path, error) {
-	steps := t.FilteredDirectPath(leaf)
+// newPath samples the secrets of a filtered direct path.
+func newPath(s *suite.Suite, steps []tree.Step) (*path, error) {
 	nodes := make([]tree.NodeIndex, len(steps))
-	for i, s := range steps {
-		nodes[i] = s.Parent
+	for i, step := range steps {
+		nodes[i] = step.Parent
 	}
-	return derivePath(t.Suite(), suite.Random(t.Suite().HashSize()), nodes)
+	return derivePath(s, suite.Random(s.HashSize()), nodes)
+}
+
+// publicKeys are the keys of the path, from the bottom up.
+func (p *path) publicKeys() [][]byte {
+	keys := make([][]byte, len(p.keys))
+	for i, k := range p.keys {
+		keys[i] = k.PublicKey()
+	}
+	return keys
 }
 
 // secretAt returns the path secret of node x, nil if the path does not go
@@ -135,6 +144,13 @@ func openPath(t *tree.Tree, secret []byte, nodes []tree.NodeIndex) (*path, error
 		}
 	}
 	return p, nil
+}
+
+// with returns a copy of k with one more key.
+func (k keyring) with(x tree.NodeIndex, key *suite.HPKEPrivateKey) keyring {
+	n := maps.Clone(k)
+	n[x] = key
+	return n
 }
 
 // next returns the keyring of the epoch whose tree is t: the keys that are

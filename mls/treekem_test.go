@@ -123,16 +123,12 @@ func (c *treekemCase) renewal(after *tree.Tree, sender wire.LeafIndex) *renewal 
 // checkOwnPath makes a path of sender's, which all others must be able to open.
 func (c *treekemCase) checkOwnPath(t *testing.T, tr *tree.Tree, rings map[wire.LeafIndex]keyring, sender wire.LeafIndex) {
 	t.Helper()
-	p, err := newPath(tr, sender)
+	p, err := newPath(tr.Suite(), tr.FilteredDirectPath(sender))
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := make([][]byte, len(p.keys))
-	for i, k := range p.keys {
-		keys[i] = k.PublicKey()
-	}
 	edit := tr.Edit()
-	if _, err := edit.SetPath(sender, keys); err != nil {
+	if _, err := edit.SetPath(sender, p.publicKeys()); err != nil {
 		t.Fatal(err)
 	}
 	after, err := edit.Tree()

@@ -104,11 +104,3 @@ func signGroupInfo(key *suite.SignaturePrivateKey, info *wire.GroupInfo) (err er
 	}
 	return nil
 }
-
-// verifyGroupInfo checks the signature of a GroupInfo.
-func verifyGroupInfo(s *suite.Suite, public []byte, info *wire.GroupInfo) error {
-	if err := s.Verify(public, "GroupInfoTBS", wire.Marshal(wire.GroupInfoTBS(*info)), info.Signature); err != nil {
-		return fmt.Errorf("verify group info: %w", err)
-	}
-	return nil
-}

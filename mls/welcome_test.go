@@ -52,7 +52,7 @@ func checkWelcome(t *testing.T, s *suite.Suite, c welcomeCase) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := verifyGroupInfo(s, c.SignerPub, &o.info); err != nil {
+	if err := s.Verify(c.SignerPub, "GroupInfoTBS", wire.Marshal(wire.GroupInfoTBS(o.info)), o.info.Signature); err != nil {
 		t.Error(err)
 	}
 	secrets := deriveEpoch(s, o.member, wire.Marshal(o.info.GroupContext))
