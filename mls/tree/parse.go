@@ -59,10 +59,13 @@ func parse(s *suite.Suite, b []byte) (*Tree, error) {
 
 // read reads a Node that is not blank into n, which is x.
 func (e *Edit) read(r *wire.Reader, n *node, x NodeIndex) {
-	t := wire.NodeType(r.Uint8())
+	want := wire.NodeTypeParent
 	i, leaf := x.Leaf()
-	if r.Err() == nil && leaf != (t == wire.NodeTypeLeaf) {
-		r.Fail(fmt.Errorf("%w: %w: node %d is a %v", wire.ErrMalformed, wire.ErrNodePlace, x, t))
+	if leaf {
+		want = wire.NodeTypeLeaf
+	}
+	if t := wire.NodeType(r.Uint8()); r.Err() == nil && t != want {
+		r.Fail(fmt.Errorf("%w: %w: node %d has type %v", wire.ErrMalformed, wire.ErrNodePlace, x, t))
 	}
 	if leaf {
 		var content wire.LeafNode
