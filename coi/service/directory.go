@@ -27,6 +27,7 @@ const maxPeers = 256
 //	trust/beta.example/ca.pem        the CAs of a peer
 //	codes/                           one-time codes, hashed
 //	issued.jsonl                     what was issued to devices
+//	service.url                      where the enrolment service was last run
 //
 // Files are 0600, folders 0700.
 type Directory struct {

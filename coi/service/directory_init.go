@@ -52,6 +52,11 @@ func InitDirectory(path string, plan Plan, now time.Time) (*Directory, error) {
 
 // fill makes every file of a new directory.
 func (d *Directory) fill(plan Plan, now time.Time) error {
+	for _, n := range plan.Nodes {
+		if err := coi.CheckLabel(n); err != nil {
+			return fmt.Errorf("node: %w", err)
+		}
+	}
 	root, err := coi.NewCA(plan.Site, now)
 	if err != nil {
 		return err

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"parley/coi/service"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := root().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "parley-pki:", err)
+		os.Exit(1)
+	}
+}
+
+// dirVariable names the PKI directory where --dir does not.
+const dirVariable = "PARLEY_PKI"
+
+// A tool is what all commands share: the flags of the command tree.
+type tool struct {
+	dir  string
+	json bool
+}
+
+func root() *cobra.Command {
+	t := &tool{}
+	dir := os.Getenv(dirVariable)
+	if dir == "" {
+		dir = "pki"
+	}
+	cmd := &cobra.Command{
+		Use:   "parley-pki",
+		Short: "Make and run a site's certificate services",
+		Long: `parley-pki is a site's certificate authority: it makes the certificates of the
+gateway's nodes, and certificates for people's devices against one-time codes.
+
+Run it on a machine of its own: whoever holds this directory can speak for
+everybody at the site.
+
+  parley-pki init --dir pki --site alpha.example --node a1
+  parley-pki enroll --dir pki --listen 127.0.0.1:7443 --gateway https://127.0.0.1:8443
+  parley-pki code new --dir pki --user alice --device laptop
+
+Two sites that want to share rooms give each other their CA bundles:
+
+  parley-pki export-ca --dir pki > alpha-ca.pem
+  parley-pki trust add --dir pki --site beta.example --ca beta-ca.pem`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          helpOrMistake,
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.PersistentFlags().StringVar(&t.dir, "dir", dir, "the PKI directory (or set "+dirVariable+")")
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w\nsee: %s --help", err, c.CommandPath())
+	})
+	cmd.AddCommand(t.initCommand(), t.nodeCommand(), t.trustCommand(), t.codeCommand(), t.enrollCommand(),
+		t.showCommand(), t.exportCommand(), versionCommand())
+	return cmd
+}
+
+// open opens the PKI directory.
+func (t *tool) open() (*service.Directory, error) { return service.OpenDirectory(t.dir) }
+
+// jsonFlag adds --json to a command that reads.
+func (t *tool) jsonFlag(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&t.json, "json", false, "print JSON, for scripts")
+	return cmd
+}
+
+// group is a command that only holds others.
+func group(use, short string, below ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: helpOrMistake}
+	cmd.AddCommand(below...)
+	return cmd
+}
+
+// helpOrMistake runs where a command of those below should have been named: it
+// says which there are.
+func helpOrMistake(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	names := cmd.SuggestionsFor(args[0])
+	if len(names) == 0 {
+		for _, b := range cmd.Commands() {
+			if b.IsAvailableCommand() {
+				names = append(names, b.Name())
+			}
+		}
+	}
+	return fmt.Errorf("%s has no command %q: there is %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			version := "devel"
+			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+				version = info.Main.Version
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "parley-pki", version)
+			return nil
+		},
+	}
+}
