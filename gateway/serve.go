@@ -16,7 +16,7 @@ const (
 	// sweepEvery is how often expired sessions and nonces are forgotten.
 	sweepEvery = 5 * time.Second
 	// closeTimeout is how long connections have to close after their calls.
-	closeTimeout = time.Second
+	closeTimeout = 250 * time.Millisecond
 )
 
 // Serve answers devices on a TCP listener and, unless it is nil, a UDP socket
