@@ -60,12 +60,14 @@ func expandEpoch(s *suite.Suite, epochSecret []byte) epochSecrets {
 	return e
 }
 
-// welcomeKey derives the key and nonce that seal a GroupInfo in a Welcome
-// (RFC 9420, Section 12.4.3.1).
-func welcomeKey(s *suite.Suite, member []byte) (key, nonce []byte) {
+// welcomeSealing derives how a GroupInfo is sealed in a Welcome (RFC 9420,
+// Section 12.4.3.1).
+func welcomeSealing(s *suite.Suite, member []byte) suite.Sealing {
 	welcome := s.DeriveSecret(member, "welcome")
-	return s.ExpandWithLabel(welcome, "key", nil, s.KeySize()),
-		s.ExpandWithLabel(welcome, "nonce", nil, s.NonceSize())
+	return suite.Sealing{
+		Key:   s.ExpandWithLabel(welcome, "key", nil, s.KeySize()),
+		Nonce: s.ExpandWithLabel(welcome, "nonce", nil, s.NonceSize()),
+	}
 }
 
 // export is MLS-Exporter (RFC 9420, Section 8.5).

@@ -140,7 +140,7 @@ func (e *epoch) protectPrivate(ac *wire.AuthenticatedContent, padding int) ([]by
 		Padding:         padding,
 	})
 	key := u.step.key[:e.suite.KeySize()]
-	m.Ciphertext = e.suite.Seal(plaintext[:0], key, nonce[:], wire.Marshal(m.ContentAAD()), plaintext)
+	m.Ciphertext = e.suite.Seal(plaintext[:0], plaintext, suite.Sealing{Key: key, Nonce: nonce[:], AAD: wire.Marshal(m.ContentAAD())})
 	m.EncryptedSenderData = e.sealSenderData(&m, data)
 	message := wire.Append(make([]byte, 0, len(m.Ciphertext)+len(m.AuthenticatedData)+len(m.GroupID)+80),
 		wire.MLSMessage{WireFormat: wire.WireFormatPrivateMessage, PrivateMessage: &m})
@@ -169,7 +169,7 @@ func (e *epoch) unprotectPrivate(m *wire.PrivateMessage, leaf leafReader) (wire.
 	}
 	nonce := u.nonce(data.ReuseGuard)
 	key := u.step.key[:e.suite.KeySize()]
-	plaintext, err := e.suite.Open(nil, key, nonce[:], wire.Marshal(m.ContentAAD()), m.Ciphertext)
+	plaintext, err := e.suite.Open(nil, m.Ciphertext, suite.Sealing{Key: key, Nonce: nonce[:], AAD: wire.Marshal(m.ContentAAD())})
 	if err != nil {
 		return ac, u, fmt.Errorf("private message of leaf %d: %w", data.LeafIndex, err)
 	}
@@ -194,18 +194,22 @@ func (e *epoch) unprotectPrivate(m *wire.PrivateMessage, leaf leafReader) (wire.
 // sealSenderData encrypts who sent m with which key (RFC 9420,
 // Section 6.3.2).
 func (e *epoch) sealSenderData(m *wire.PrivateMessage, data wire.SenderData) []byte {
-	key, nonce := senderDataKey(e.suite, e.senderData, m.Ciphertext)
-	return e.suite.Seal(nil, key, nonce, wire.Marshal(m.SenderDataAAD()), wire.Marshal(data))
+	return e.suite.Seal(nil, wire.Marshal(data), e.senderDataSealing(m))
 }
 
 // openSenderData decrypts who sent m with which key.
 func (e *epoch) openSenderData(m *wire.PrivateMessage) (wire.SenderData, error) {
-	key, nonce := senderDataKey(e.suite, e.senderData, m.Ciphertext)
-	b, err := e.suite.Open(nil, key, nonce, wire.Marshal(m.SenderDataAAD()), m.EncryptedSenderData)
+	b, err := e.suite.Open(nil, m.EncryptedSenderData, e.senderDataSealing(m))
 	if err != nil {
 		return wire.SenderData{}, fmt.Errorf("private message: sender data: %w", err)
 	}
 	return wire.Unmarshal[wire.SenderData](b)
+}
+
+// senderDataSealing is how m's sender data is encrypted.
+func (e *epoch) senderDataSealing(m *wire.PrivateMessage) suite.Sealing {
+	key, nonce := senderDataKey(e.suite, e.senderData, m.Ciphertext)
+	return suite.Sealing{Key: key, Nonce: nonce, AAD: wire.Marshal(m.SenderDataAAD())}
 }
 
 // senderDataKey derives the key and nonce of a PrivateMessage's sender data

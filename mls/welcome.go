@@ -20,8 +20,7 @@ type newcomer struct {
 // newcomers (RFC 9420, Section 12.4.3.1). The tree is not in it: it travels
 // apart, and the whole encrypted GroupInfo is hashed again for each newcomer.
 func newWelcome(s *suite.Suite, joiner, member []byte, info *wire.GroupInfo, newcomers []newcomer) ([]byte, error) {
-	key, nonce := welcomeKey(s, member)
-	sealed := s.Seal(nil, key, nonce, nil, wire.Marshal(info))
+	sealed := s.Seal(nil, wire.Marshal(info), welcomeSealing(s, member))
 	w := wire.Welcome{
 		CipherSuite:        wire.CipherSuite(s.ID()),
 		Secrets:            make([]wire.EncryptedGroupSecrets, len(newcomers)),
@@ -74,8 +73,7 @@ func openWelcome(w *wire.Welcome, kp *KeyPackage) (*welcomed, error) {
 		return nil, fmt.Errorf("open welcome: pre-shared keys: %w", ErrUnsupported)
 	}
 	o.member = deriveMember(s, o.secrets.JoinerSecret, nil)
-	key, nonce := welcomeKey(s, o.member)
-	if b, err = s.Open(nil, key, nonce, nil, w.EncryptedGroupInfo); err != nil {
+	if b, err = s.Open(nil, w.EncryptedGroupInfo, welcomeSealing(s, o.member)); err != nil {
 		return nil, fmt.Errorf("open welcome: group info: %w", err)
 	}
 	if o.info, err = wire.Unmarshal[wire.GroupInfo](b); err != nil {

@@ -41,24 +41,27 @@ func (a aeadAlgorithm) open(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
+// A Sealing is what one AEAD encryption depends on beside its plaintext.
+type Sealing struct{ Key, Nonce, AAD []byte }
+
 // Seal appends to dst the AEAD ciphertext of plaintext. A key and nonce of the
 // wrong length are our own broken promise.
-func (s *Suite) Seal(dst, key, nonce, aad, plaintext []byte) []byte {
-	a, err := s.aead.open(key)
-	if err != nil || len(nonce) != nonceSize {
+func (s *Suite) Seal(dst, plaintext []byte, with Sealing) []byte {
+	a, err := s.aead.open(with.Key)
+	if err != nil || len(with.Nonce) != nonceSize {
 		panic("BUG: AEAD key or nonce of wrong length")
 	}
-	return a.Seal(dst, nonce, plaintext, aad)
+	return a.Seal(dst, with.Nonce, plaintext, with.AAD)
 }
 
 // Open appends to dst the plaintext of an AEAD ciphertext, or returns
 // ErrDecrypt and leaves dst alone.
-func (s *Suite) Open(dst, key, nonce, aad, ciphertext []byte) ([]byte, error) {
-	a, err := s.aead.open(key)
-	if err != nil || len(nonce) != nonceSize {
+func (s *Suite) Open(dst, ciphertext []byte, with Sealing) ([]byte, error) {
+	a, err := s.aead.open(with.Key)
+	if err != nil || len(with.Nonce) != nonceSize {
 		panic("BUG: AEAD key or nonce of wrong length")
 	}
-	plaintext, err := a.Open(dst, nonce, ciphertext, aad)
+	plaintext, err := a.Open(dst, with.Nonce, ciphertext, with.AAD)
 	if err != nil {
 		return nil, ErrDecrypt
 	}

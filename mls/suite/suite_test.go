@@ -196,19 +196,19 @@ func TestDecryptRefuses(t *testing.T) {
 func TestAEADRefuses(t *testing.T) {
 	eachSuite(t, func(t *testing.T, s *Suite) {
 		key, nonce, aad := Random(s.KeySize()), Random(s.NonceSize()), []byte("aad")
-		ct := s.Seal(nil, key, nonce, aad, []byte("plaintext"))
+		ct := s.Seal(nil, []byte("plaintext"), Sealing{key, nonce, aad})
 		if len(ct) != len("plaintext")+TagSize {
 			t.Errorf("ciphertext of %d bytes", len(ct))
 		}
-		if pt, err := s.Open(nil, key, nonce, aad, ct); err != nil || string(pt) != "plaintext" {
+		if pt, err := s.Open(nil, ct, Sealing{key, nonce, aad}); err != nil || string(pt) != "plaintext" {
 			t.Fatalf("open: %q, %v", pt, err)
 		}
 		for n := range ct {
-			if _, err := s.Open(nil, key, nonce, aad, ct[:n]); !errors.Is(err, ErrDecrypt) {
+			if _, err := s.Open(nil, ct[:n], Sealing{key, nonce, aad}); !errors.Is(err, ErrDecrypt) {
 				t.Fatalf("cut to %d: %v", n, err)
 			}
 		}
-		if _, err := s.Open(nil, key, nonce, nil, ct); !errors.Is(err, ErrDecrypt) {
+		if _, err := s.Open(nil, ct, Sealing{key, nonce, nil}); !errors.Is(err, ErrDecrypt) {
 			t.Errorf("other aad: %v", err)
 		}
 	})
