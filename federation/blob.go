@@ -1,0 +1,170 @@
+package federation
+
+import (
+	"sync"
+	"time"
+
+	"parley/groups"
+)
+
+// A fetcher brings blobs that stored entries refer to: from the site that is
+// said to have them, else from siblings. A blob that cannot be had now is tried
+// again later; peers that are not reached do not count as tries.
+type fetcher struct {
+	node *Node
+	wake chan struct{}
+	free chan struct{} // one token a worker
+
+	mu     sync.Mutex
+	wanted map[groups.Hash]*want // at most maxBlobQueue: more are dropped, and counted
+	due    []*want               // each once
+}
+
+// A want is a blob on its way here.
+type want struct {
+	hash  groups.Hash
+	site  groups.SiteID
+	tries int // answers without the blob
+	delay time.Duration
+	at    time.Time // when it is due again; zero while it is due or fetched
+}
+
+func newFetcher(n *Node) *fetcher {
+	return &fetcher{node: n, wake: make(chan struct{}, 1), free: make(chan struct{}, blobWorkers),
+		wanted: make(map[groups.Hash]*want)}
+}
+
+// WantBlobs fetches blobs in the background from any node of site, or from
+// siblings, into the Blobs of the configuration, which check the hash. What is
+// complete or on its way already is left alone. It does not block and does not
+// outlive the process: call it again after a start for what is still missing.
+func (n *Node) WantBlobs(site groups.SiteID, hashes []groups.Hash) {
+	f := n.fetcher
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range hashes {
+		w := f.wanted[h]
+		switch {
+		case w == nil && len(f.wanted) >= maxBlobQueue:
+			n.metrics.blobs.WithLabelValues("dropped").Inc()
+		case w == nil:
+			w = &want{hash: h, site: site}
+			f.wanted[h] = w
+			f.due = append(f.due, w)
+		default:
+			f.hurry(w)
+		}
+	}
+	poke(f.wake)
+}
+
+// hurry makes a waiting want due. Called under mu.
+func (f *fetcher) hurry(w *want) {
+	if !w.at.IsZero() {
+		w.at, w.delay = time.Time{}, 0
+		f.due = append(f.due, w)
+	}
+}
+
+// up is the sign of life that ends the waits for a site.
+func (f *fetcher) up(l *link) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.wanted {
+		if w.site == l.peer.Site() || l.sibling() {
+			f.hurry(w)
+		}
+	}
+	poke(f.wake)
+}
+
+// run hands wants to workers until the node ends.
+func (f *fetcher) run() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		w := f.next()
+		if w == nil {
+			select {
+			case <-f.wake:
+			case <-tick.C:
+				f.ripen()
+			case <-f.node.ctx.Done():
+				return
+			}
+			continue
+		}
+		select {
+		case f.free <- struct{}{}:
+		case <-f.node.ctx.Done():
+			return
+		}
+		f.node.wg.Go(func() {
+			defer func() { <-f.free }()
+			f.fetch(w)
+		})
+	}
+}
+
+func (f *fetcher) next() *want {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.due) == 0 {
+		f.due = nil
+		return nil
+	}
+	w := f.due[0]
+	f.due = f.due[1:]
+	return w
+}
+
+// ripen makes due what has waited long enough.
+func (f *fetcher) ripen() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.node.cfg.Now()
+	for _, w := range f.wanted {
+		if !w.at.IsZero() && !now.Before(w.at) {
+			w.at = time.Time{}
+			f.due = append(f.due, w)
+		}
+	}
+}
+
+// fetch tries every peer that may have the blob once, and files the want.
+func (f *fetcher) fetch(w *want) {
+	n := f.node
+	peers := n.linksOf(n.site)
+	if w.site != n.site {
+		peers = append(n.linksOf(w.site), peers...)
+	}
+	result, asked := "unreachable", false
+	for _, l := range peers {
+		err := l.fetchBlob(w.hash)
+		if err == nil {
+			result = "ok"
+			break
+		}
+		if kindOf(err) != groups.Unavailable && kindOf(err) != groups.Busy {
+			asked = true
+		}
+		result = kindOf(err).String()
+		n.log.Debug("a blob was not fetched", "blob", w.hash.String(), "peer", string(l.peer), "error", err)
+	}
+	if asked && result != "ok" {
+		w.tries++
+	}
+	if w.tries >= maxBlobTries {
+		n.log.Warn("a blob is given up: nobody has it", "blob", w.hash.String(), "site", string(w.site))
+		result = "given up"
+	}
+	n.metrics.blobs.WithLabelValues(result).Inc()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if result == "ok" || result == "given up" {
+		delete(f.wanted, w.hash)
+		return
+	}
+	w.delay = min(max(2*w.delay, firstRetry), lastRetry)
+	w.at = n.cfg.Now().Add(w.delay)
+}
