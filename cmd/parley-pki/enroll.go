@@ -26,6 +26,8 @@ const (
 	callWithin = 20 * time.Second
 	// idleWithin closes connections on which nothing happens.
 	idleWithin = 60 * time.Second
+	// renewWithin is how long before its end a certificate is warned about.
+	renewWithin = 30 * 24 * time.Hour
 	// maxHeader bounds the header of a request, in bytes.
 	maxHeader = 16 << 10
 )
@@ -124,6 +126,7 @@ func (t *tool) enroll(cmd *cobra.Command, f *enrollFlags) error {
 	if url == "" {
 		url = "https://" + listener.Addr().String()
 	}
+	warnOfEnd(log, dir, time.Now())
 	server := &http.Server{
 		Handler:           handler,
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13},
@@ -147,7 +150,17 @@ func (t *tool) enroll(cmd *cobra.Command, f *enrollFlags) error {
 		}
 		return nil
 	}
-	return serve(cmd.Context(), server, listener, ready)
+	return serve(cmd.Context(), server, bounded(listener, maxConnections), ready)
+}
+
+// warnOfEnd logs which of the service's own certificates end soon.
+func warnOfEnd(log *slog.Logger, dir *service.Directory, now time.Time) {
+	for _, file := range [][]string{{"root.crt"}, {"device-ca.crt"}, {"enroll", "tls.crt"}} {
+		cert, err := dir.Certificate(file...)
+		if err == nil && cert.NotAfter.Sub(now) < renewWithin {
+			log.Warn("certificate ends soon", "file", dir.Path(file...), "until", cert.NotAfter)
+		}
+	}
 }
 
 // enrolment makes the service from what the directory holds.

@@ -176,12 +176,13 @@ func keyKind(key crypto.PublicKey) string {
 }
 
 func remaining(c *x509.Certificate, now time.Time) string {
-	switch days := int(c.NotAfter.Sub(now).Hours() / 24); {
+	left := c.NotAfter.Sub(now)
+	switch days := int(left.Hours() / 24); {
 	case now.After(c.NotAfter):
 		return "ENDED"
 	case now.Before(c.NotBefore):
 		return "NOT YET VALID"
-	case days < 30:
+	case left < renewWithin:
 		return fmt.Sprintf("%d days left: renew it", days)
 	default:
 		return fmt.Sprintf("%d days left", days)

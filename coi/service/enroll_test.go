@@ -354,3 +354,35 @@ func TestCodesAreForgotten(t *testing.T) {
 		}
 	}
 }
+
+// TestLogFailsWhileIssuing: the log can not be written, so nothing is given
+// out; when it can again, the same certificate is.
+func TestLogFailsWhileIssuing(t *testing.T) {
+	d := newDesk(t)
+	key, code := newKey(t), d.code("alice", "laptop")
+	must(t, d.log.f.Close())
+	d.want(connect.CodeInternal, "its log says which")(d.enroll(code.String(), "", key))
+	s, err := d.codes.find(code.ID())
+	must(t, err)
+	d.server.Close()
+	d.log.unlock()
+	d.start()
+	resp, err := d.enroll(code.String(), "", key)
+	must(t, err)
+	if string(resp.Chain[0]) != string(s.Use.Certificate) || d.lines() != 1 {
+		t.Errorf("another certificate, or %d lines in the log", d.lines())
+	}
+}
+
+// TestUnknownPathsAndMethods: everything but the calls is not found.
+func TestUnknownPathsAndMethods(t *testing.T) {
+	d := newDesk(t)
+	for path, want := range map[string]int{"/": 404, "/parley.enroll.v1.EnrollService/": 404, enrollv1connect.EnrollServiceEnrollProcedure: 405} {
+		resp, err := d.server.Client().Get(d.server.URL + path)
+		must(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("GET %s: %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+}
