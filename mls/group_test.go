@@ -58,7 +58,7 @@ func TestGroupLife(t *testing.T) {
 		if r := handle(t, list[4].group, p.Commit); !r.Removed || r.Next != nil {
 			t.Errorf("the leaver got %+v", r)
 		}
-		list[2].group = p.Next
+		list[2].follow(p)
 		for _, i := range []int{0, 1, 3} {
 			list[i].group = handle(t, list[i].group, p.Commit).Next
 		}

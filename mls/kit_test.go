@@ -32,6 +32,7 @@ type person struct {
 	suite  *suite.Suite
 	signer *suite.SignaturePrivateKey
 	group  *Group
+	shelf  shelf
 }
 
 func newPerson(t testing.TB, s *suite.Suite, name string) *person {
@@ -40,7 +41,7 @@ func newPerson(t testing.TB, s *suite.Suite, name string) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &person{name: name, suite: s, signer: signer}
+	return &person{name: name, suite: s, signer: signer, shelf: make(shelf)}
 }
 
 func (p *person) identity() Identity {
@@ -124,12 +125,18 @@ func people(t testing.TB, s *suite.Suite, n int) []*person {
 	list[0].create(t)
 	if n > 1 {
 		p := commit(t, list[0].group, CommitOptions{Adds: adds})
-		list[0].group = p.Next
+		list[0].follow(p)
 		for i := 1; i < n; i++ {
 			list[i].join(t, packages[i], p.Welcome, p.Next.Tree())
 		}
 	}
 	return list
+}
+
+// follow stores what p's Group has changed, and takes its commit as accepted.
+func (p *person) follow(c *Pending) {
+	p.shelf.put(p.group.TakeChanges())
+	p.group = c.Next
 }
 
 // everybody applies a commit of list[by].
@@ -138,7 +145,7 @@ func everybody(t testing.TB, list []*person, by int, o CommitOptions) *Pending {
 	p := commit(t, list[by].group, o)
 	for i, q := range list {
 		if i == by {
-			q.group = p.Next
+			q.follow(p)
 			continue
 		}
 		r := handle(t, q.group, p.Commit)

@@ -50,7 +50,7 @@ type LeafOptions struct {
 
 // ProposeAdd proposes a new member (RFC 9420, Section 12.1.1). Like all
 // proposals it is kept in g until a commit ends the epoch; the MLSMessage
-// returned tells the others.
+// returned tells the others. The same proposal again is the same message.
 func (g *Group) ProposeAdd(kp *wire.KeyPackage, o MessageOptions) ([]byte, error) {
 	return g.propose(proposal{}, wire.Proposal{
 		ProposalType: wire.ProposalTypeAdd, Add: &wire.Add{KeyPackage: *kp},
@@ -123,8 +123,9 @@ func (g *Group) propose(p proposal, content wire.Proposal, o *MessageOptions) ([
 		return nil, fmt.Errorf("propose %v: %w", content.ProposalType, err)
 	}
 	p.content = ac
-	if err := g.admit(&p); err != nil {
-		return nil, fmt.Errorf("propose %v: %w", content.ProposalType, err)
+	known := g.admit(&p)
+	if known != nil && known != errKnown {
+		return nil, fmt.Errorf("propose %v: %w", content.ProposalType, known)
 	}
 	message, u, err := g.protect(&ac, o)
 	if err != nil {
@@ -133,7 +134,9 @@ func (g *Group) propose(p proposal, content wire.Proposal, o *MessageOptions) ([
 	if u != nil {
 		g.use(g.epoch, u)
 	}
-	g.keepProposal(p)
+	if known == nil {
+		g.keepProposal(p)
+	}
 	return message, nil
 }
 
