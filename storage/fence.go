@@ -1,0 +1,126 @@
+package storage
+
+import (
+	"fmt"
+
+	"parley/groups"
+)
+
+// The boot fence. Badger 4.9.6 can lose what it has acknowledged without an
+// error: one flipped bit in a write-ahead log makes Open drop everything after
+// it. So each room's head is compared at start with the journal, which knows
+// what has been promised. A room whose log is shorter or different is parked:
+// what is left of it can be read, and a follower refills it from its hub; it is
+// never silently shorter (I2, I5).
+
+// fence compares the rooms with the journal.
+func (s *Store) fence() error {
+	s.nextNumber = max(s.nextNumber, s.journal.highest())
+	byNumber := make(map[uint64]*room, len(s.rooms))
+	for _, r := range s.rooms {
+		byNumber[r.number] = r
+		if _, known := s.journal.rooms[r.number]; !known && s.journal.damaged {
+			s.journal.rooms[r.number] = journalHead{name: r.id, doubt: true}
+		}
+	}
+	for number, promised := range s.journal.rooms {
+		r := byNumber[number]
+		if r == nil {
+			r = newRoom(promised.name, roomRecord{number: number})
+			if promised.name == "" || s.rooms[promised.name] != nil {
+				s.cfg.Log.Error("the journal names a room that is not in the store", "number", number)
+				continue
+			}
+			s.rooms[promised.name] = r
+		}
+		s.fenceRoom(r, promised)
+	}
+	return s.fenceStore()
+}
+
+// fenceRoom parks a room whose log does not hold what was promised.
+func (s *Store) fenceRoom(r *room, promised journalHead) {
+	last := r.view.Load().last
+	switch {
+	case promised.doubt:
+		s.park(r, "the journal of heads was damaged, nothing vouches for the end of its log")
+		return
+	case last.Seq < promised.seq:
+		s.park(r, fmt.Sprintf("its log ends at entry %d, but entry %d was promised: the disk has lost entries", last.Seq, promised.seq))
+		r.fenced = &fenced{head: groups.Head{Room: r.id, Seq: promised.seq, Hash: promised.hash}, reason: r.parked.Load()}
+		return
+	}
+	for _, want := range []groups.Head{{Seq: promised.seq, Hash: promised.hash}, last} {
+		if err := s.checkEntry(r, want.Seq, want.Hash); err != nil {
+			s.park(r, fmt.Sprintf("entry %d is not what was promised: %v", want.Seq, err))
+		}
+	}
+}
+
+// checkEntry checks that the log holds an entry with that hash.
+func (s *Store) checkEntry(r *room, seq groups.Seq, want groups.Hash) error {
+	if seq == 0 {
+		return nil
+	}
+	found := false
+	err := s.segments(r, seq, func(g segment) (bool, error) {
+		if seq < g.first || seq >= g.first+groups.Seq(g.count()) {
+			return false, nil
+		}
+		e, err := groups.ParseEntry(g.entry(int(seq - g.first)))
+		if err != nil {
+			return false, err
+		}
+		found = e.EntryHeader.Hash() == want && groups.HashOf(e.Body) == e.BodyHash
+		return false, nil
+	})
+	if err == nil && !found {
+		err = errCorrupt
+	}
+	return err
+}
+
+// fenceStore notices that Badger lost whole batches, whatever was in them.
+// Among them may be the deletion of a key package that was handed out, so the
+// packages that were there then are not handed out any more: their devices
+// find none left and publish new ones.
+func (s *Store) fenceStore() error {
+	held := s.serial.Load()
+	if held >= s.journal.serial {
+		return nil
+	}
+	s.cfg.Log.Error("the disk has lost batches", "last", held, "promised", s.journal.serial)
+	s.serial.Store(s.journal.serial)
+	s.floor = s.journal.serial
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	for _, kind := range []byte{rowKeyFloor, rowSerial} {
+		if err := put(txn, row{key: []byte{kind}, value: uint64Value(s.floor)}); err != nil {
+			return err
+		}
+	}
+	return txn.Commit()
+}
+
+// A fenced is the fence's objection to a room whose log is too short: it ends
+// when the log holds what was promised.
+type fenced struct {
+	head   groups.Head
+	reason *string // what the room is parked with
+}
+
+// promise returns the head to be reached, nil if the fence did not object.
+func (f *fenced) promise() *groups.Head {
+	if f == nil {
+		return nil
+	}
+	return &f.head
+}
+
+// refilled ends the fence's objection once the room's log holds what was
+// promised. Another reason to be parked stays.
+func (s *Store) refilled(r *room, last groups.Seq) {
+	if r.fenced != nil && last >= r.fenced.head.Seq && r.parked.CompareAndSwap(r.fenced.reason, nil) {
+		s.cfg.Log.Info("room is refilled", "room", string(r.id))
+	}
+}

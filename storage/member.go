@@ -1,0 +1,166 @@
+package storage
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"parley/groups"
+)
+
+// RoomsOf returns the rooms a device may read, and from where to where, in the
+// order of their names.
+func (s *Store) RoomsOf(d groups.DeviceID) ([]groups.Membership, error) {
+	names := s.roomNames()
+	var out []groups.Membership
+	err := s.db.View(func(txn *badger.Txn) error {
+		return scan(txn, nameKey(rowJoined, d), nil, func(key, value []byte) (bool, error) {
+			number := binary.BigEndian.Uint64(key[len(key)-8:])
+			m, err := membership(txn, d, number, value)
+			if err != nil {
+				return false, err
+			}
+			if m.Room = names[number]; m.Room != "" {
+				out = append(out, m)
+			}
+			return true, nil
+		})
+	})
+	slices.SortFunc(out, func(a, b groups.Membership) int {
+		if a.Room < b.Room {
+			return -1
+		}
+		return 1
+	})
+	return out, readError(err)
+}
+
+// Membership returns whether a device is or was a member of a room, and the
+// entries it may read.
+func (s *Store) Membership(id groups.RoomID, d groups.DeviceID) (m groups.Membership, ok bool) {
+	r := s.find(id)
+	if r == nil {
+		return m, false
+	}
+	err := s.db.View(func(txn *badger.Txn) error {
+		joined, err := get(txn, deviceKey(rowJoined, d, r.number))
+		if joined == nil || err != nil {
+			return err
+		}
+		m, err = membership(txn, d, r.number, joined)
+		return err
+	})
+	m.Room = id
+	return m, err == nil && m.Joined > 0
+}
+
+// membership joins the rows of a membership.
+func membership(txn *badger.Txn, d groups.DeviceID, number uint64, joined []byte) (m groups.Membership, err error) {
+	f := fields{b: joined}
+	m.Joined = groups.Seq(f.uint64())
+	if err := f.done(); err != nil {
+		return m, err
+	}
+	left, err := get(txn, deviceKey(rowLeft, d, number))
+	if left == nil || err != nil {
+		return m, err
+	}
+	f = fields{b: left}
+	m.Left = groups.Seq(f.uint64())
+	return m, f.done()
+}
+
+// roomNames returns the rooms by number.
+func (s *Store) roomNames() map[uint64]groups.RoomID {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	names := make(map[uint64]groups.RoomID, len(s.rooms))
+	for id, r := range s.rooms {
+		names[r.number] = id
+	}
+	return names
+}
+
+// Welcomes returns the Welcomes that wait for a device, oldest first within a
+// room.
+func (s *Store) Welcomes(d groups.DeviceID) ([]groups.Welcome, error) {
+	var out []groups.Welcome
+	var bytes []groups.Hash
+	names := s.roomNames()
+	err := s.db.View(func(txn *badger.Txn) error {
+		return scan(txn, nameKey(rowWelcome, d), nil, func(key, value []byte) (bool, error) {
+			rec, err := decodeWelcomeRecord(value)
+			if err != nil {
+				return false, err
+			}
+			at := key[len(key)-16:]
+			room := names[binary.BigEndian.Uint64(at)]
+			out = append(out, groups.Welcome{Room: room, Seq: groups.Seq(binary.BigEndian.Uint64(at[8:])),
+				Epoch: rec.epoch, Tree: rec.tree, EntryHash: rec.entry})
+			bytes = append(bytes, rec.welcome)
+			return true, nil
+		})
+	})
+	if err != nil {
+		return nil, readError(err)
+	}
+	for i := range out {
+		w := &out[i]
+		if w.Bytes, err = s.held(bytes[i]); err != nil {
+			return nil, err
+		}
+		if r := s.find(w.Room); r != nil {
+			w.Head = r.view.Load().signed
+		}
+	}
+	return out, nil
+}
+
+// ForgetWelcome ends the route of a Welcome that its device has used. When it
+// was the last one that needs the public tree beside it, the tree goes too. A
+// route that is not there is no error.
+func (s *Store) ForgetWelcome(d groups.DeviceID, id groups.RoomID, seq groups.Seq) error {
+	r := s.find(id)
+	if r == nil {
+		return errNoRoom(id)
+	}
+	key := welcomeKey(d, r.number, seq)
+	value, err := s.lookup(key)
+	if value == nil || err != nil {
+		return err
+	}
+	rec, err := decodeWelcomeRecord(value)
+	if err != nil {
+		return readError(err)
+	}
+	unlock := s.blobs.lock(rec.tree[:])
+	defer unlock()
+	use := append(hashKey(rowTreeUse, rec.tree), key[1:]...)
+	rows := []row{{key: key, gone: true}, {key: use, gone: true}}
+	if rows, err = s.dropTree(rows, rec.tree, use); err != nil {
+		return err
+	}
+	return s.write(rows)
+}
+
+// dropTree appends the deletion of a tree that only use needs. Trees of two
+// commits are never the same, so nobody begins to need it meanwhile.
+func (s *Store) dropTree(rows []row, tree groups.Hash, use []byte) ([]row, error) {
+	err := s.db.View(func(txn *badger.Txn) error {
+		others := false
+		err := scan(txn, hashKey(rowTreeUse, tree), nil, func(key, _ []byte) (bool, error) {
+			others = string(key) != string(use)
+			return !others, nil
+		})
+		if err != nil || others {
+			return err
+		}
+		rows = append(rows, row{key: hashKey(rowHeld, tree), gone: true})
+		return scan(txn, hashKey(rowHeldChunk, tree), nil, func(key, _ []byte) (bool, error) {
+			rows = append(rows, row{key: append([]byte(nil), key...), gone: true})
+			return true, nil
+		})
+	})
+	return rows, readError(err)
+}

@@ -1,0 +1,71 @@
+package storage
+
+import (
+	"slices"
+
+	"parley/groups"
+)
+
+// publish shows a durable batch to readers, gives the receipts and wakes who
+// waits, in this order: who is woken finds what it was woken for.
+func (s *Store) publish(batch []*op, touched []*room) {
+	for _, r := range touched {
+		s.show(r)
+		r.pending.remove(r.run)
+	}
+	entries := 0
+	for _, o := range batch {
+		out := groups.Outcome{ID: o.id}
+		if o.room != nil {
+			entries++
+			s.counts.bytes.Add(uint64(len(o.stored.Bytes)))
+			out.Receipt, out.Head = o.receipt(), o.room.view.Load().signed
+		}
+		o.end(out)
+		s.queue.release(1, o.weight)
+	}
+	s.counts.batches.Add(1)
+	s.counts.entries.Add(uint64(entries))
+	for _, r := range touched {
+		s.wake(r)
+		r.run = slices.Delete(r.run, 0, len(r.run)) // clears what it pointed at
+	}
+	s.recent.trim(touched)
+}
+
+// show replaces the room's view by one that ends with its run.
+func (s *Store) show(r *room) {
+	old := r.view.Load()
+	o := r.run[len(r.run)-1]
+	v := &view{last: o.head, signed: o.signed, info: old.info, ledger: o.next, recent: old.recent, bytes: old.bytes}
+	for _, o := range r.run {
+		v.recent = append(v.recent, o.stored)
+		v.bytes += len(o.stored.Bytes)
+		if o.info != nil {
+			v.info = o.info
+		}
+	}
+	for v.bytes > maxRecentBytes && len(v.recent) > 1 {
+		v.bytes -= len(v.recent[0].Bytes)
+		v.recent = v.recent[1:]
+	}
+	s.recent.note(r, v.bytes-old.bytes)
+	r.view.Store(v)
+	s.refilled(r, v.last.Seq)
+}
+
+// wake calls who waits for the room or for what its run did to devices.
+func (s *Store) wake(r *room) {
+	s.logWatchers.wake(r.id)
+	roster := false
+	for _, o := range r.run {
+		for _, d := range o.notify {
+			s.deviceWatchers.wake(d)
+		}
+		roster = roster || o.roster
+	}
+	if roster {
+		s.roomWatchers.wakeAll(r.id)
+	}
+	s.wantSnapshot(r)
+}
