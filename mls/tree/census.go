@@ -22,8 +22,9 @@ const (
 	usesCredential
 )
 
-// key is where a trait stands in the trie: its nibbles come first.
-func (t trait) key() uint64 { return uint64(t) << 40 }
+// key is where a trait stands in the trie. Multiplying by an odd number keeps
+// traits apart and spreads them over the first nibbles.
+func (t trait) key() uint64 { return uint64(t) * 0x9e3779b97f4a7c15 }
 
 // count returns how many members have trait t.
 func (c census) count(t trait) int {
@@ -32,7 +33,7 @@ func (c census) count(t trait) int {
 }
 
 // add counts a member in (by is 1) or out (by is -1).
-func (c census) add(owner *token, leaf wire.LeafNode, by int) census {
+func (c census) add(owner *token, leaf *wire.LeafNode, by int) census {
 	count := func(t trait) {
 		if n := c.count(t) + by; n > 0 {
 			c.counts = c.counts.put(owner, t.key(), 0, uint32(n))
@@ -40,12 +41,20 @@ func (c census) add(owner *token, leaf wire.LeafNode, by int) census {
 			c.counts = c.counts.remove(owner, t.key(), 0)
 		}
 	}
-	caps := leaf.Capabilities
+	caps := &leaf.Capabilities
 	each(caps.Extensions, supportsExtension, count)
 	each(caps.Proposals, supportsProposal, count)
 	each(caps.Credentials, supportsCredential, count)
 	count(usesCredential | trait(leaf.Credential.CredentialType))
 	return c
+}
+
+// sameTraits reports whether two leaf nodes count alike.
+func sameTraits(a, b *wire.LeafNode) bool {
+	return a.Credential.CredentialType == b.Credential.CredentialType &&
+		slices.Equal(a.Capabilities.Extensions, b.Capabilities.Extensions) &&
+		slices.Equal(a.Capabilities.Proposals, b.Capabilities.Proposals) &&
+		slices.Equal(a.Capabilities.Credentials, b.Capabilities.Credentials)
 }
 
 // each calls count once for every value in a list, however often it is there.

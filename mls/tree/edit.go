@@ -3,6 +3,7 @@ package tree
 import (
 	"bytes"
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"parley/mls/wire"
@@ -15,6 +16,7 @@ import (
 type Edit struct {
 	root    *node
 	width   uint32
+	seed    maphash.Seed
 	keys    trie
 	signers trie
 	support census
@@ -31,7 +33,7 @@ type Edit struct {
 // Edit returns a draft that equals t.
 func (t *Tree) Edit() *Edit {
 	return &Edit{
-		root: t.root, width: t.width,
+		root: t.root, width: t.width, seed: t.seed,
 		keys: t.keys, signers: t.signers, support: t.support,
 		hasher: hasher{suite: t.suite}, owner: new(token),
 	}
@@ -47,7 +49,7 @@ func (e *Edit) Tree() (*Tree, error) {
 	e.hasher.hash(e.root, Root(e.width))
 	e.owner, e.lists, e.touched = new(token), nil, nil
 	return &Tree{
-		suite: e.hasher.suite, root: e.root, width: e.width,
+		suite: e.hasher.suite, root: e.root, width: e.width, seed: e.seed,
 		keys: e.keys, signers: e.signers, support: e.support,
 	}, nil
 }
@@ -71,7 +73,7 @@ func (e *Edit) checkUnique() error {
 
 // nodesWith counts the nodes with that encryption key.
 func (e *Edit) nodesWith(key []byte) (n int) {
-	e.keys.each(keyHash(key), func(lo uint32) bool {
+	e.keys.each(keyHash(e.seed, key), func(lo uint32) bool {
 		if e.root.at(NodeIndex(lo), e.width).sameKey(key) {
 			n++
 		}
@@ -82,7 +84,7 @@ func (e *Edit) nodesWith(key []byte) (n int) {
 
 // signersWith counts the members with that signature key.
 func (e *Edit) signersWith(key []byte) (n int) {
-	e.signers.each(keyHash(key), func(lo uint32) bool {
+	e.signers.each(keyHash(e.seed, key), func(lo uint32) bool {
 		if string(e.root.at(NodeOf(wire.LeafIndex(lo)), e.width).signatureKey()) == string(key) {
 			n++
 		}
@@ -122,7 +124,7 @@ func (e *Edit) walk(leaf NodeIndex, visit func(n *node, x NodeIndex)) {
 // blankParent makes n, which is x, a blank parent node.
 func (e *Edit) blankParent(n *node, x NodeIndex) {
 	if n.parent != nil {
-		e.keys = e.keys.remove(e.owner, keyHash(n.parent.EncryptionKey), uint32(x))
+		e.keys = e.keys.remove(e.owner, keyHash(e.seed, n.parent.EncryptionKey), uint32(x))
 		n.parent = nil
 	}
 }
@@ -136,7 +138,7 @@ func (e *Edit) setParent(n *node, x NodeIndex, p *wire.ParentNode) {
 
 // claimKey enters the encryption key of x into the index.
 func (e *Edit) claimKey(x NodeIndex, key []byte) {
-	h := keyHash(key)
+	h := keyHash(e.seed, key)
 	if e.keys.has(h) {
 		e.touched = append(e.touched, x)
 	}
@@ -146,30 +148,37 @@ func (e *Edit) claimKey(x NodeIndex, key []byte) {
 // setLeaf replaces the content of leaf n, which is x; nil makes it blank.
 func (e *Edit) setLeaf(n *node, x NodeIndex, leaf *wire.LeafNode) {
 	i, _ := x.Leaf()
-	if n.leaf != nil {
+	counted := n.leaf != nil // whether the census has the traits of leaf
+	if counted {
+		e.keys = e.keys.remove(e.owner, keyHash(e.seed, n.encryptionKey()), uint32(x))
+		e.signers = e.signers.remove(e.owner, keyHash(e.seed, n.signatureKey()), uint32(i))
 		old := n.leafNode()
-		e.keys = e.keys.remove(e.owner, keyHash(old.EncryptionKey), uint32(x))
-		e.signers = e.signers.remove(e.owner, keyHash(old.SignatureKey), uint32(i))
-		e.support = e.support.add(e.owner, old, -1)
-		n.leaf = nil
+		if leaf == nil || !sameTraits(&old, leaf) {
+			e.support = e.support.add(e.owner, &old, -1)
+			counted = false
+		}
 	}
+	n.leaf = nil
 	if leaf != nil {
 		e.hasher.input = wire.Append(e.hasher.input[:0], leaf)
 		n.leaf = bytes.Clone(e.hasher.input)
-		e.claimLeaf(x, leaf)
+		e.claimLeaf(x, leaf, counted)
 	}
 }
 
-// claimLeaf enters a leaf node at x into the indices.
-func (e *Edit) claimLeaf(x NodeIndex, leaf *wire.LeafNode) {
+// claimLeaf enters a leaf node at x into the indices, and into the census
+// unless its traits are counted already.
+func (e *Edit) claimLeaf(x NodeIndex, leaf *wire.LeafNode, counted bool) {
 	i, _ := x.Leaf()
-	h := keyHash(leaf.SignatureKey)
+	h := keyHash(e.seed, leaf.SignatureKey)
 	if e.signers.has(h) {
 		e.touched = append(e.touched, x)
 	}
 	e.signers = e.signers.put(e.owner, h, uint32(i), 0)
 	e.claimKey(x, leaf.EncryptionKey)
-	e.support = e.support.add(e.owner, *leaf, +1)
+	if !counted {
+		e.support = e.support.add(e.owner, leaf, +1)
+	}
 }
 
 // member reports whether i is a member in the draft.

@@ -60,7 +60,7 @@ func parse(s *suite.Suite, b []byte) (*Tree, error) {
 // read reads a Node that is not blank into n, which is x.
 func (e *Edit) read(r *wire.Reader, n *node, x NodeIndex) {
 	want := wire.NodeTypeParent
-	i, leaf := x.Leaf()
+	_, leaf := x.Leaf()
 	if leaf {
 		want = wire.NodeTypeLeaf
 	}
@@ -73,7 +73,7 @@ func (e *Edit) read(r *wire.Reader, n *node, x NodeIndex) {
 		content.Decode(r)
 		n.leaf = before[: len(before)-r.Len() : len(before)-r.Len()]
 		if r.Err() == nil {
-			e.claimLeaf(NodeOf(i), &content)
+			e.claimLeaf(x, &content, false)
 		}
 		return
 	}

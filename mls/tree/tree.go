@@ -2,8 +2,7 @@ package tree
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
+	"hash/maphash"
 	"iter"
 
 	"parley/mls/suite"
@@ -25,8 +24,9 @@ type Tree struct {
 	suite   *suite.Suite
 	root    *node
 	width   uint32 // leaves, blank ones included; a power of two
-	keys    trie   // hash of an encryption key -> node
-	signers trie   // hash of a signature key -> leaf
+	seed    maphash.Seed
+	keys    trie // hash of an encryption key -> node
+	signers trie // hash of a signature key -> leaf
 	support census
 }
 
@@ -44,7 +44,9 @@ func New(s *suite.Suite, leaf wire.LeafNode) *Tree {
 }
 
 // empty returns a tree of one blank leaf, which is not the tree of any group.
-func empty(s *suite.Suite) *Tree { return &Tree{suite: s, root: &node{}, width: 1} }
+func empty(s *suite.Suite) *Tree {
+	return &Tree{suite: s, root: &node{}, width: 1, seed: maphash.MakeSeed()}
+}
 
 // Suite returns the cipher suite of the tree.
 func (t *Tree) Suite() *suite.Suite { return t.suite }
@@ -146,7 +148,7 @@ func (n *node) members2(x NodeIndex, yield func(wire.LeafIndex, []byte) bool) bo
 
 // FindSigner returns the member that signs with key.
 func (t *Tree) FindSigner(key []byte) (i wire.LeafIndex, found bool) {
-	t.signers.each(keyHash(key), func(lo uint32) bool {
+	t.signers.each(keyHash(t.seed, key), func(lo uint32) bool {
 		i = wire.LeafIndex(lo)
 		found = bytes.Equal(t.node(NodeOf(i)).signatureKey(), key)
 		return !found
@@ -156,7 +158,7 @@ func (t *Tree) FindSigner(key []byte) (i wire.LeafIndex, found bool) {
 
 // FindEncryptionKey returns the node that has key.
 func (t *Tree) FindEncryptionKey(key []byte) (x NodeIndex, found bool) {
-	t.keys.each(keyHash(key), func(lo uint32) bool {
+	t.keys.each(keyHash(t.seed, key), func(lo uint32) bool {
 		x = NodeIndex(lo)
 		found = t.node(x).sameKey(key)
 		return !found
@@ -164,9 +166,7 @@ func (t *Tree) FindEncryptionKey(key []byte) (x NodeIndex, found bool) {
 	return x, found
 }
 
-// keyHash is under what a key stands in an index. It is cut from SHA-256, so
-// that nobody can make many keys that share one.
-func keyHash(key []byte) uint64 {
-	h := sha256.Sum256(key)
-	return binary.BigEndian.Uint64(h[:])
-}
+// keyHash is under what a key stands in an index. Its seed is random, so that
+// nobody can make keys that share one; a tree and those edited from it have the
+// same.
+func keyHash(seed maphash.Seed, key []byte) uint64 { return maphash.Bytes(seed, key) }

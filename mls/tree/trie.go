@@ -1,30 +1,29 @@
 package tree
 
-import (
-	"math/bits"
-	"slices"
-)
+import "slices"
 
 // A trie maps 96-bit keys (hi, lo) to numbers. It is a value: put and remove
 // return the next one and share all but the changed branches with it. Several
 // keys may have the same hi, which is how an index by hash holds collisions.
 type trie struct{ root *branch }
 
-// A branch holds up to 16 slots, those that bitmap says are there. It may be
-// changed in place by its owner only, the edit that made it.
+// A branch divides its keys by their next four bits, or is a bucket of some.
+// It may be changed in place by its owner only, the edit that made it.
 type branch struct {
 	owner  *token
-	bitmap uint16
-	slots  []slot
+	kids   *[16]*branch // nil in a bucket
+	bucket []entry
 }
 
-// A slot is a branch further down, or an entry.
-type slot struct {
-	next  *branch
-	hi    uint64
-	lo    uint32
-	value uint32
+// An entry is a key and its number.
+type entry struct {
+	hi        uint64
+	lo, value uint32
 }
+
+// bucketSize is how many entries a bucket has before it is divided: as many as
+// are copied about as fast as a branch.
+const bucketSize = 12
 
 // A token is the identity of one edit.
 type token struct{ _ byte }
@@ -37,30 +36,30 @@ func nibble(hi uint64, lo uint32, d int) int {
 	return int(lo >> (92 - 4*d) & 15)
 }
 
-// find returns the position of nibble i among the slots, and whether it is
-// taken.
-func (b *branch) find(i int) (at int, taken bool) {
-	return bits.OnesCount16(b.bitmap & (1<<i - 1)), b.bitmap>>i&1 == 1
-}
-
 // get returns the number of a key, 0 for one that is not there.
 func (t trie) get(hi uint64, lo uint32) (uint32, bool) {
 	b := t.root
-	for d := 0; b != nil; d++ {
-		at, taken := b.find(nibble(hi, lo, d))
-		if !taken {
-			return 0, false
-		}
-		s := &b.slots[at]
-		if s.next == nil {
-			if s.hi == hi && s.lo == lo {
-				return s.value, true
-			}
-			return 0, false
-		}
-		b = s.next
+	for d := 0; b != nil && b.kids != nil; d++ {
+		b = b.kids[nibble(hi, lo, d)]
 	}
-	return 0, false
+	if b == nil {
+		return 0, false
+	}
+	at := b.find(hi, lo)
+	if at < 0 {
+		return 0, false
+	}
+	return b.bucket[at].value, true
+}
+
+// find returns where in a bucket a key is, or -1.
+func (b *branch) find(hi uint64, lo uint32) int {
+	for i := range b.bucket {
+		if b.bucket[i].hi == hi && b.bucket[i].lo == lo {
+			return i
+		}
+	}
+	return -1
 }
 
 // has reports whether there is a key with that hi.
@@ -72,31 +71,27 @@ func (t trie) has(hi uint64) (found bool) {
 // each calls yield with lo of every key that has hi, until it returns false.
 func (t trie) each(hi uint64, yield func(lo uint32) bool) {
 	b := t.root
-	for d := 0; b != nil && d < 16; d++ {
-		at, taken := b.find(nibble(hi, 0, d))
-		if !taken {
-			return
-		}
-		s := &b.slots[at]
-		if s.next == nil {
-			if s.hi == hi {
-				yield(s.lo)
-			}
-			return
-		}
-		b = s.next
+	for d := 0; b != nil && b.kids != nil && d < 16; d++ {
+		b = b.kids[nibble(hi, 0, d)]
 	}
-	b.all(yield)
+	b.all(func(e entry) bool { return e.hi != hi || yield(e.lo) })
 }
 
-// all calls yield with every entry below b.
-func (b *branch) all(yield func(lo uint32) bool) bool {
+// all calls yield with every entry below b, until it returns false.
+func (b *branch) all(yield func(entry) bool) bool {
 	if b == nil {
 		return true
 	}
-	for _, s := range b.slots {
-		if s.next != nil && !s.next.all(yield) || s.next == nil && !yield(s.lo) {
+	for _, e := range b.bucket {
+		if !yield(e) {
 			return false
+		}
+	}
+	if b.kids != nil {
+		for _, kid := range b.kids {
+			if !kid.all(yield) {
+				return false
+			}
 		}
 	}
 	return true
@@ -104,39 +99,55 @@ func (b *branch) all(yield func(lo uint32) bool) bool {
 
 // put returns t with value at (hi, lo).
 func (t trie) put(owner *token, hi uint64, lo, value uint32) trie {
-	return trie{t.root.put(owner, 0, slot{hi: hi, lo: lo, value: value})}
+	return trie{t.root.put(owner, 0, entry{hi, lo, value})}
 }
 
-// own returns b if owner may change it, or else a copy that it may change.
+// own returns b if owner may change it, or else a copy that it may change, with
+// room for one more entry.
 func (b *branch) own(owner *token) *branch {
 	if b.owner == owner {
 		return b
 	}
-	return &branch{owner: owner, bitmap: b.bitmap, slots: slices.Clone(b.slots)}
+	c := &branch{owner: owner}
+	if b.kids != nil {
+		kids := *b.kids
+		c.kids = &kids
+		return c
+	}
+	c.bucket = append(make([]entry, 0, len(b.bucket)+1), b.bucket...)
+	return c
 }
 
-func (b *branch) put(owner *token, d int, s slot) *branch {
-	i := nibble(s.hi, s.lo, d)
+func (b *branch) put(owner *token, d int, e entry) *branch {
 	if b == nil {
-		return &branch{owner: owner, bitmap: 1 << i, slots: []slot{s}}
+		return &branch{owner: owner, bucket: []entry{e}}
 	}
 	b = b.own(owner)
-	at, taken := b.find(i)
-	if !taken {
-		b.bitmap |= 1 << i
-		b.slots = slices.Insert(b.slots, at, s)
+	if b.kids != nil {
+		kid := &b.kids[nibble(e.hi, e.lo, d)]
+		*kid = (*kid).put(owner, d+1, e)
 		return b
 	}
-	switch old := b.slots[at]; {
-	case old.next != nil:
-		b.slots[at].next = old.next.put(owner, d+1, s)
-	case old.hi == s.hi && old.lo == s.lo:
-		b.slots[at] = s
-	default:
-		var fork *branch
-		b.slots[at] = slot{next: fork.put(owner, d+1, old).put(owner, d+1, s)}
+	if at := b.find(e.hi, e.lo); at >= 0 {
+		b.bucket[at] = e
+		return b
+	}
+	b.bucket = append(b.bucket, e)
+	if len(b.bucket) > bucketSize {
+		b.divide(owner, d)
 	}
 	return b
+}
+
+// divide makes a bucket at depth d a branch. Keys differ somewhere, so that
+// this ends.
+func (b *branch) divide(owner *token, d int) {
+	b.kids = new([16]*branch)
+	for _, e := range b.bucket {
+		kid := &b.kids[nibble(e.hi, e.lo, d)]
+		*kid = (*kid).put(owner, d+1, e)
+	}
+	b.bucket = nil
 }
 
 // remove returns t without (hi, lo), which need not be there.
@@ -150,22 +161,17 @@ func (t trie) remove(owner *token, hi uint64, lo uint32) trie {
 // remove takes out an entry that is there; nil is an empty branch.
 func (b *branch) remove(owner *token, d int, hi uint64, lo uint32) *branch {
 	b = b.own(owner)
-	i := nibble(hi, lo, d)
-	at, _ := b.find(i)
-	if next := b.slots[at].next; next != nil {
-		next = next.remove(owner, d+1, hi, lo)
-		switch {
-		case next != nil && len(next.slots) == 1 && next.slots[0].next == nil:
-			b.slots[at] = next.slots[0]
-			return b
-		case next != nil:
-			b.slots[at].next = next
-			return b
+	if b.kids == nil {
+		at := b.find(hi, lo)
+		b.bucket = slices.Delete(b.bucket, at, at+1)
+		if len(b.bucket) == 0 {
+			return nil
 		}
+		return b
 	}
-	b.bitmap &^= 1 << i
-	b.slots = slices.Delete(b.slots, at, at+1)
-	if len(b.slots) == 0 {
+	kid := &b.kids[nibble(hi, lo, d)]
+	*kid = (*kid).remove(owner, d+1, hi, lo)
+	if *kid == nil && *b.kids == [16]*branch{} {
 		return nil
 	}
 	return b
