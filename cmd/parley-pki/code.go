@@ -69,7 +69,7 @@ the code can become that person's device.`,
 	cmd.Flags().StringVar(&g.User, "user", "", "who the device belongs to")
 	cmd.Flags().StringVar(&g.Device, "device", "", "the device's name (default: the person chooses)")
 	cmd.Flags().DurationVar(&ttl, "ttl", service.DefaultTTL, "how long the code lasts, at most 720h")
-	cmd.Flags().StringVar(&url, "service", "", "the enrolment service's URL (default: where it last ran from this directory)")
+	cmd.Flags().StringVar(&url, "enroll", "", "the enrolment service's URL (default: where it last ran from this directory)")
 	return t.jsonFlag(cmd)
 }
 
@@ -102,7 +102,7 @@ func (t *tool) newCode(dir *service.Directory, g service.Grant, ttl time.Duratio
 	if device == "" {
 		device = "DEVICE-NAME"
 	}
-	n.Login = fmt.Sprintf("parley login --service %s --code %s --device %s --fingerprint %s", quote(n.Service), n.Code, device, n.Fingerprint)
+	n.Login = fmt.Sprintf("parley login --enroll %s --code %s --device %s --fingerprint %s", quote(n.Service), n.Code, device, n.Fingerprint)
 	return n, nil
 }
 
