@@ -35,6 +35,13 @@ var subjects = []struct {
 	{"RequiredCapabilities", subject[RequiredCapabilities]},
 	{"ExternalSenders", subject[ExternalSenders]},
 	{"ExternalPub", subject[ExternalPub]},
+	{"ParsePrivateMessage", func(b []byte) (any, []byte, error) {
+		m, err := ParsePrivateMessage(b)
+		if err != nil {
+			return nil, nil, err
+		}
+		return m, Marshal(MLSMessage{WireFormat: WireFormatPrivateMessage, PrivateMessage: &m}), nil
+	}},
 	{"PrivateMessageContent application", content(ContentTypeApplication)},
 	{"PrivateMessageContent proposal", content(ContentTypeProposal)},
 	{"PrivateMessageContent commit", content(ContentTypeCommit)},
