@@ -42,6 +42,9 @@ type Config struct {
 	Blobs   Blobs   // required
 	Signals Signals // required
 
+	// Orderings says under which certificates heads are signed; required.
+	Orderings Orderings
+
 	// Software is told to peers, for their operators; may be empty.
 	Software string
 	// Load tells how busy this node is, in percent; nil means zero.
@@ -84,6 +87,8 @@ func (c Config) check() (Config, error) {
 		missing = "Blobs"
 	case c.Signals == nil:
 		missing = "Signals"
+	case c.Orderings == nil:
+		missing = "Orderings"
 	}
 	if missing != "" {
 		return c, groups.Errorf(groups.Invalid, "federation: %s is required", missing)

@@ -15,6 +15,17 @@ type Peers interface {
 	VerifyNode(chain [][]byte, now time.Time) (groups.NodeID, time.Time, error)
 }
 
+// Orderings knows the ordering certificates of sites: whoever passes a signed
+// head on passes on what it was signed under. It is safe for many goroutines.
+type Orderings interface {
+	// OrderingChain returns the chain of a certificate by its hash, leaf first,
+	// DER; nil if it is not known.
+	OrderingChain(signer groups.Hash) [][]byte
+	// LearnOrdering verifies a chain under the CA of the site it names and
+	// keeps it; one that is known already costs little.
+	LearnOrdering(chain [][]byte) error
+}
+
 // Certificates gives this node's own certificate. It is safe for many
 // goroutines and asked at every handshake, so that a renewed one is used.
 type Certificates func() (*tls.Certificate, error)

@@ -119,6 +119,9 @@ func (f *follower) stored(r *follow, head groups.Head, err error) {
 	r.busy = false
 	if err == nil {
 		f.node.metrics.entriesIn.Add(float64(head.Seq - min(r.held.Seq, head.Seq)))
+		if owner := f.node.owners.get(r.room); r.held.Seq == 0 && owner != "" {
+			f.node.cfg.Rooms.SetOwner(r.room, owner) // the store did not know the room before
+		}
 		r.held, r.moved = head, f.node.cfg.Now()
 		r.conflicts, r.delay = 0, 0
 		if r.parked != "" {

@@ -141,7 +141,22 @@ func (f *follower) offered(ctx context.Context, l *link, offers []*linkv1.Offer)
 // received takes entries of a subscription, parsed in the reader's goroutine.
 func (f *follower) received(ctx context.Context, l *link, lane int, m *linkv1.RoomEntries) error {
 	p := parsePiece(lane, m)
+	if len(m.Signer) > 0 && p.err == nil {
+		p.err = f.learn(m.Signer)
+	}
 	return f.hand(ctx, func() { f.piece(l, p) })
+}
+
+// learn takes the certificate that a head was signed under.
+func (f *follower) learn(chain [][]byte) error {
+	size := 0
+	for _, c := range chain {
+		size += len(c)
+	}
+	if len(chain) > maxChain || size > maxChainBytes {
+		return groups.Errorf(groups.TooLarge, "an ordering chain of %d certificates and %d bytes", len(chain), size)
+	}
+	return f.node.cfg.Orderings.LearnOrdering(chain)
 }
 
 // closed takes the ends of subscriptions.

@@ -57,7 +57,7 @@ func start(t testing.TB, pki *testPKI, id groups.NodeID, change func(*Config)) *
 func startWith(t testing.TB, pki *testPKI, id groups.NodeID, store *memStore, change func(*Config)) *testNode {
 	t.Helper()
 	cfg := Config{Node: id, Listen: "127.0.0.1:0", Peers: pki, Log: store, Rooms: store, Keys: store, Blobs: store,
-		Signals: store, Logger: testLog(t), Software: "parley test"}
+		Signals: store, Orderings: store, Logger: testLog(t), Software: "parley test"}
 	if ca := pki.cas[id.Site()]; ca != nil {
 		cfg.Certificate = ca.issue(t, id, 500*time.Hour)
 	}

@@ -145,6 +145,9 @@ func (o *offerer) owner(info groups.RoomInfo) groups.NodeID {
 	if info.Owned {
 		return o.node.cfg.Node
 	}
+	if info.Owner == "" {
+		return o.node.owners.get(info.Room)
+	}
 	return info.Owner
 }
 

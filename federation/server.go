@@ -18,6 +18,7 @@ import (
 type server struct {
 	link *link
 	wake chan struct{}
+	told map[told]bool // by the goroutine that sends
 
 	mu      sync.Mutex // guards what follows; nothing is called under it
 	byRoom  map[groups.RoomID]*subscription
@@ -53,7 +54,7 @@ type mark struct {
 }
 
 func newServer(l *link) *server {
-	return &server{link: l, wake: make(chan struct{}, 1),
+	return &server{link: l, wake: make(chan struct{}, 1), told: make(map[told]bool),
 		byRoom: make(map[groups.RoomID]*subscription), byID: make(map[uint64]*subscription)}
 }
 

@@ -102,6 +102,7 @@ func (v *server) send(ctx context.Context, s *subscription, entries []groups.Sto
 	}
 	v.account(s, mark{entries[len(entries)-1].Seq, bytes}) // before the peer can acknowledge it
 	for _, c := range control {
+		c.Signer = v.introduce(laneControl, head.Signer)
 		err := v.link.lanes[laneControl].out.wait(ctx, &linkv1.Frame{Entries: []*linkv1.RoomEntries{c}})
 		if errors.Is(err, errFrameTooLarge) {
 			v.end(s, groups.Errorf(groups.TooLarge, "an entry does not fit a frame"))
@@ -115,7 +116,26 @@ func (v *server) send(ctx context.Context, s *subscription, entries []groups.Sto
 	if len(messages.Entries) == 0 {
 		return nil
 	}
+	messages.Signer = v.introduce(laneMessages, head.Signer)
 	return v.link.lanes[laneMessages].out.wait(ctx, &linkv1.Frame{Entries: []*linkv1.RoomEntries{messages}})
+}
+
+// told is a certificate that went out on a lane. A link ends within a day, and
+// a site has a handful of them at a time, so the map stays small.
+type told struct {
+	lane   int
+	signer groups.Hash
+}
+
+// introduce returns the chain that a head was signed under, the first time it
+// is needed on a lane: lanes overtake each other.
+func (v *server) introduce(lane int, signer groups.Hash) [][]byte {
+	if v.told[told{lane, signer}] {
+		return nil
+	}
+	chain := v.link.node.cfg.Orderings.OrderingChain(signer)
+	v.told[told{lane, signer}] = chain != nil
+	return chain
 }
 
 // attachments returns what the body of a commit names.

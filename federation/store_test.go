@@ -3,6 +3,7 @@ package federation
 import (
 	"bytes"
 	"crypto/sha256"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ type memStore struct {
 	blobs    map[groups.Hash]*memBlob
 	signals  []string
 	heard    chan struct{}
+	learned  map[groups.Hash][]byte
 	refuse   func(b groups.Batch) error // a fault
 }
 
@@ -74,7 +76,9 @@ func newStore(t testing.TB, node groups.NodeID) *memStore {
 	s := &memStore{node: node, wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		rooms: make(map[groups.RoomID]*memRoom), watch: make(map[groups.RoomID]map[int]func()),
 		watchAll: make(map[int]func(groups.RoomID)), keys: make(map[groups.UserID][]groups.KeyPackage),
-		blobs: make(map[groups.Hash]*memBlob), heard: make(chan struct{}, 1)}
+		blobs: make(map[groups.Hash]*memBlob), heard: make(chan struct{}, 1),
+		learned: make(map[groups.Hash][]byte)}
+	s.learned[fakeSigner{node.Site()}.Certificate()] = []byte(node.Site())
 	s.wg.Go(s.commit)
 	t.Cleanup(func() { close(s.quit); s.wg.Wait() })
 	return s
@@ -136,9 +140,8 @@ func (s *memStore) create(room groups.RoomID, sites ...groups.SiteID) {
 	done := make(chan struct{})
 	s.do(func(b *memBatch) {
 		r := s.room(room)
-		r.info.Owned, r.info.Owner, r.info.Sites = true, s.node, sites
-		s.append(b, r, groups.KindCreate, []byte("genesis"), nil)
-		b.fresh[room] = true
+		r.info.Owned, r.info.Owner = true, s.node
+		s.append(b, r, groups.KindCreate, sitesBody(sites), nil)
 		b.after = append(b.after, func() { close(done) })
 	})
 	<-done
@@ -148,23 +151,40 @@ func (s *memStore) create(room groups.RoomID, sites ...groups.SiteID) {
 func (s *memStore) setSites(room groups.RoomID, sites ...groups.SiteID) {
 	done := make(chan struct{})
 	s.do(func(b *memBatch) {
-		r := s.room(room)
-		s.append(b, r, groups.KindCommit, []byte("change of members"), [][]byte{[]byte("group info")})
-		left := make(map[groups.SiteID]groups.Seq)
-		for site, seq := range r.info.Left {
-			left[site] = seq
-		}
-		for _, was := range r.info.Sites {
-			left[was] = r.info.Head.Seq
-		}
-		for _, is := range sites {
-			delete(left, is)
-		}
-		r.info.Sites, r.info.Left = sites, left
-		b.fresh[room] = true
+		s.append(b, s.room(room), groups.KindCommit, sitesBody(sites), [][]byte{[]byte("group info")})
 		b.after = append(b.after, func() { close(done) })
 	})
 	<-done
+}
+
+// sitesBody is the body of an entry that says which sites have members now.
+func sitesBody(sites []groups.SiteID) []byte {
+	b := []byte("sites")
+	for _, s := range sites {
+		b = append(append(b, ' '), s...)
+	}
+	return b
+}
+
+// follow takes the sites that an entry says.
+func (r *memRoom) follow(e *groups.Entry) bool {
+	words := strings.Fields(string(e.Body))
+	if e.Kind == groups.KindMessage || len(words) == 0 || words[0] != "sites" {
+		return false
+	}
+	left := make(map[groups.SiteID]groups.Seq)
+	for site, seq := range r.info.Left {
+		left[site] = seq
+	}
+	for _, was := range r.info.Sites {
+		left[was] = e.Seq
+	}
+	r.info.Sites, r.info.Left = nil, left
+	for _, w := range words[1:] {
+		r.info.Sites = append(r.info.Sites, groups.SiteID(w))
+		delete(left, groups.SiteID(w))
+	}
+	return true
 }
 
 // room finds or makes a room. Called under mu.
@@ -195,6 +215,9 @@ func (s *memStore) take(b *memBatch, r *memRoom, e *groups.Entry, attached [][]b
 	}
 	r.info.Head = groups.Head{Room: e.Room, Seq: e.Seq, Hash: e.Hash(), Epoch: e.Epoch, Term: e.Term}
 	b.touched[r] = true
+	if r.follow(e) {
+		b.fresh[e.Room] = true
+	}
 }
 
 // Submit implements Log.
@@ -231,11 +254,7 @@ func (s *memStore) Submit(sub groups.Submission, done func(groups.Outcome)) {
 func (s *memStore) Replicate(in groups.Batch, done func(groups.Head, error)) {
 	s.do(func(b *memBatch) {
 		r := s.room(in.Room)
-		fresh := r.info.Head.Seq == 0
 		err := s.replicate(b, r, in)
-		if fresh && r.info.Head.Seq > 0 {
-			b.fresh[in.Room] = true
-		}
 		head := r.info.Head
 		b.after = append(b.after, func() { done(head, err) })
 	})
@@ -249,6 +268,9 @@ func (s *memStore) replicate(b *memBatch, r *memRoom, in groups.Batch) error {
 	}
 	if err := in.Head.Verify(fakeSigner{}); err != nil {
 		return err
+	}
+	if s.learned[in.Head.Signer] == nil {
+		return groups.Errorf(groups.Denied, "the ordering certificate was not shown")
 	}
 	for _, rep := range in.Entries {
 		e := rep.Entry
@@ -430,6 +452,28 @@ func (s *memStore) Signal(room groups.RoomID, device groups.DeviceID, payload []
 	s.signals = append(s.signals, string(payload))
 	s.mu.Unlock()
 	poke(s.heard)
+}
+
+// OrderingChain implements Orderings: a certificate is the name of its site.
+func (s *memStore) OrderingChain(signer groups.Hash) [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.learned[signer]; c != nil {
+		return [][]byte{c}
+	}
+	return nil
+}
+
+// LearnOrdering implements Orderings.
+func (s *memStore) LearnOrdering(chain [][]byte) error {
+	site, err := groups.ParseSiteID(string(chain[0]))
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.learned[fakeSigner{site}.Certificate()] = chain[0]
+	return nil
 }
 
 // seq returns how far a room's log is.

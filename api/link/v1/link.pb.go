@@ -424,6 +424,7 @@ type RoomEntries struct {
 	Entries       [][]byte               `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`         // groups.Entry
 	Attachments   [][]byte               `protobuf:"bytes,3,rep,name=attachments,proto3" json:"attachments,omitempty"` // what the only entry's body names
 	Head          []byte                 `protobuf:"bytes,4,opt,name=head,proto3" json:"head,omitempty"`               // groups.SignedHead at or after the last of them
+	Signer        [][]byte               `protobuf:"bytes,5,rep,name=signer,proto3" json:"signer,omitempty"`           // chain of the certificate that signed head, DER, the first time on this lane
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -482,6 +483,13 @@ func (x *RoomEntries) GetAttachments() [][]byte {
 func (x *RoomEntries) GetHead() []byte {
 	if x != nil {
 		return x.Head
+	}
+	return nil
+}
+
+func (x *RoomEntries) GetSigner() [][]byte {
+	if x != nil {
+		return x.Signer
 	}
 	return nil
 }
@@ -1527,12 +1535,13 @@ const file_link_v1_link_proto_rawDesc = "" +
 	"\x06Closed\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\x04R\fsubscription\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12)\n" +
-	"\x03why\x18\x03 \x01(\v2\x17.parley.link.v1.RefusalR\x03why\"\x81\x01\n" +
+	"\x03why\x18\x03 \x01(\v2\x17.parley.link.v1.RefusalR\x03why\"\x99\x01\n" +
 	"\vRoomEntries\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\x04R\fsubscription\x12\x18\n" +
 	"\aentries\x18\x02 \x03(\fR\aentries\x12 \n" +
 	"\vattachments\x18\x03 \x03(\fR\vattachments\x12\x12\n" +
-	"\x04head\x18\x04 \x01(\fR\x04head\";\n" +
+	"\x04head\x18\x04 \x01(\fR\x04head\x12\x16\n" +
+	"\x06signer\x18\x05 \x03(\fR\x06signer\";\n" +
 	"\x03Ack\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\x04R\fsubscription\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xc0\x01\n" +
