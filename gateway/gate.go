@@ -126,12 +126,22 @@ func (i *interceptor) WrapStreamingHandler(next connect.StreamingHandlerFunc) co
 			defer cancel()
 			stop := context.AfterFunc(session.ctx, cancel)
 			defer stop()
-			err = next(ctx, conn)
-			if err != nil && (session.ctx.Err() != nil || !i.s.config.Now().Before(session.expires)) {
-				return errNoSession
-			}
-			return err
+			return i.s.whyEnded(session, next(ctx, conn))
 		})
+	}
+}
+
+// whyEnded says so if a stream broke off because the node stops or its session
+// has ended.
+func (s *Server) whyEnded(session *session, err error) error {
+	if err == nil || session.ctx.Err() == nil && s.config.Now().Before(session.expires) {
+		return err
+	}
+	select {
+	case <-s.draining:
+		return errDraining
+	default:
+		return errNoSession
 	}
 }
 

@@ -136,8 +136,10 @@ func (s *Server) listenQUIC(udp net.PacketConn) (*quicServer, error) {
 
 func (q *quicServer) serve() error { return q.http.ServeListener(q.listener) }
 
-func (q *quicServer) close() {
-	q.http.Close()
+// close says goodbye, leaves what was answered until ctx is done to arrive, and
+// closes the socket.
+func (q *quicServer) close(ctx context.Context) {
+	q.http.Shutdown(ctx)
 	q.listener.Close()
 	q.transport.Close()
 	q.transport.Conn.Close()

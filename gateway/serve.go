@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go/http3"
@@ -65,14 +66,18 @@ func (s *Server) shutdown(web *http.Server, quic *quicServer) {
 	defer cancel()
 	s.calls.wait(ctx)
 	s.sessions.close() // what still runs ends now
-	if quic != nil {
-		quic.close()
-	}
 	last, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if web.Shutdown(last) != nil {
-		web.Close()
+	var closing sync.WaitGroup
+	closing.Go(func() {
+		if web.Shutdown(last) != nil {
+			web.Close()
+		}
+	})
+	if quic != nil {
+		quic.close(last)
 	}
+	closing.Wait()
 	s.calls.wait(last)
 }
 
