@@ -205,3 +205,61 @@ func grown(b testing.TB, n int) *Tree {
 	}
 	return t
 }
+
+// BenchmarkObserverHandle follows commits with a path, signatures included, in
+// a full tree.
+func BenchmarkObserverHandle(b *testing.B) {
+	for _, size := range sizes {
+		b.Run(size.name, func(b *testing.B) {
+			c := newCast(b, 1)
+			e := bulk(b, size.n, true).Edit()
+			leaf, _ := c.Tree().Leaf(0)
+			if err := e.Update(0, leaf); err != nil {
+				b.Fatal(err)
+			}
+			t, err := e.Tree()
+			if err != nil {
+				b.Fatal(err)
+			}
+			o := *c.Observer
+			o.state.Tree, o.state.Context.TreeHash = t, t.Hash()
+			c.Observer = &o
+			encoded := wire.Marshal(c.commit(0, true))
+			b.SetBytes(int64(len(encoded)))
+			b.ReportAllocs()
+			for b.Loop() {
+				m, err := wire.Unmarshal[wire.PublicMessage](encoded)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, _, err := c.Handle(&m, &c.config); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkSnapshot writes and loads an observer.
+func BenchmarkSnapshot(b *testing.B) {
+	for _, size := range sizes {
+		c := newCast(b, 1)
+		t := bulk(b, size.n, true)
+		o := *c.Observer
+		o.state.Tree, o.state.Context.TreeHash = t, t.Hash()
+		b.Run(size.name+"/marshal", func(b *testing.B) {
+			for b.Loop() {
+				b.SetBytes(int64(len(o.Marshal())))
+			}
+		})
+		encoded := o.Marshal()
+		b.Run(size.name+"/load", func(b *testing.B) {
+			b.SetBytes(int64(len(encoded)))
+			for b.Loop() {
+				if _, err := LoadObserver(encoded); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

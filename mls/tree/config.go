@@ -22,8 +22,8 @@ type Config struct {
 }
 
 // A CredentialValidator is the Authentication Service of an application
-// (RFC 9420, Section 5.3.1). It is asked once for each new leaf node; the
-// signature of the leaf, and for an X.509 credential that the first certificate
+// (RFC 9420, Section 5.3.1). It is asked once for each new leaf node and for
+// external senders; the signature of the leaf, and for an X.509 credential that the first certificate
 // is for the signature key, have been verified then. It must give the same
 // answer to all members of a group. An implementation that is used from many
 // goroutines is safe for that.
@@ -35,17 +35,17 @@ type CredentialValidator interface {
 	Succeeds(old, new wire.Credential) error
 }
 
-// credential verifies the credential of a leaf node.
-func (c *Config) credential(s *suite.Suite, leaf *wire.LeafNode) error {
-	if leaf.Credential.CredentialType == wire.CredentialTypeX509 {
-		if err := certificateKey(s, leaf); err != nil {
+// credential verifies the credential of who signs with key.
+func (c *Config) credential(s *suite.Suite, credential wire.Credential, key []byte) error {
+	if credential.CredentialType == wire.CredentialTypeX509 {
+		if err := certificateKey(s, credential, key); err != nil {
 			return err
 		}
 	}
 	if c.Credentials == nil {
 		return fmt.Errorf("%w: no validator", ErrCredential)
 	}
-	if err := c.Credentials.Validate(leaf.Credential, leaf.SignatureKey); err != nil {
+	if err := c.Credentials.Validate(credential, key); err != nil {
 		return fmt.Errorf("%w: %w", ErrCredential, err)
 	}
 	return nil
@@ -54,19 +54,19 @@ func (c *Config) credential(s *suite.Suite, leaf *wire.LeafNode) error {
 // certificateKey verifies that "the public key encoded in the
 // subjectPublicKeyInfo of the end-entity certificate [is] identical to the
 // signature_key" (RFC 9420, Section 5.3).
-func certificateKey(s *suite.Suite, leaf *wire.LeafNode) error {
-	if len(leaf.Credential.Certificates) == 0 {
+func certificateKey(s *suite.Suite, credential wire.Credential, key []byte) error {
+	if len(credential.Certificates) == 0 {
 		return fmt.Errorf("%w: no certificate", ErrCredentialKey)
 	}
-	certificate, err := x509.ParseCertificate(leaf.Credential.Certificates[0].CertData)
+	certificate, err := x509.ParseCertificate(credential.Certificates[0].CertData)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCredentialKey, err)
 	}
-	key, err := s.SignaturePublicKey(certificate.PublicKey)
+	certified, err := s.SignaturePublicKey(certificate.PublicKey)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCredentialKey, err)
 	}
-	if string(key) != string(leaf.SignatureKey) {
+	if string(certified) != string(key) {
 		return ErrCredentialKey
 	}
 	return nil
@@ -131,7 +131,7 @@ func (c *Config) leafNode(s *suite.Suite, leaf *wire.LeafNode, at place) error {
 	if err := s.Verify(leaf.SignatureKey, "LeafNodeTBS", tbs, leaf.Signature); err != nil {
 		return fmt.Errorf("%w: %w", ErrLeafSignature, err)
 	}
-	return c.credential(s, leaf)
+	return c.credential(s, leaf.Credential, leaf.SignatureKey)
 }
 
 // VerifyKeyPackage verifies a KeyPackage (RFC 9420, Section 10.1), all but what

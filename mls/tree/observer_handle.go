@@ -132,7 +132,7 @@ func (o *Observer) resolve(committer wire.LeafIndex, proposals []wire.ProposalOr
 	references := make(map[string]Sent, len(o.pending))
 	for _, p := range o.pending {
 		sent := p.sent()
-		sent.verified = true
+		sent.Verified = true
 		references[string(p.Reference)] = sent
 	}
 	list := make([]Sent, len(proposals))

@@ -259,6 +259,12 @@ var refusals = []refusal{
 	{"required_capabilities can be read (11.1)", wire.ErrMalformed, func(c *cast) *wire.PublicMessage {
 		return byValue(c, extensions(wire.Extension{ExtensionType: wire.ExtensionTypeRequiredCapabilities, ExtensionData: []byte{7}}))
 	}},
+	{"the credentials of external senders are validated (5.3.1)", ErrCredential, func(c *cast) *wire.PublicMessage {
+		return byValue(c, senders(wire.ExternalSender{SignatureKey: key(), Credential: wire.BasicCredential([]byte("forbidden"))}))
+	}},
+	{"an external sender has a key of the suite (12.1.8.1)", ErrSignatureKey, func(c *cast) *wire.PublicMessage {
+		return byValue(c, senders(wire.ExternalSender{Credential: wire.BasicCredential(nil)}))
+	}},
 	{"a path has one node for each of the filtered direct path (7.6)", ErrPathLength, func(c *cast) *wire.PublicMessage {
 		return content(c, c.commit(1, true), func(m *wire.PublicMessage) { m.Content.Commit.Path.Nodes = m.Content.Commit.Path.Nodes[1:] })
 	}},
@@ -382,6 +388,11 @@ var refusals = []refusal{
 // required proposes required capabilities.
 func required(r wire.RequiredCapabilities) wire.Proposal {
 	return extensions(wire.Extension{ExtensionType: wire.ExtensionTypeRequiredCapabilities, ExtensionData: wire.Marshal(r)})
+}
+
+// senders proposes external senders.
+func senders(l ...wire.ExternalSender) wire.Proposal {
+	return extensions(wire.Extension{ExtensionType: wire.ExtensionTypeExternalSenders, ExtensionData: wire.Marshal(wire.ExternalSenders(l))})
 }
 
 // add is a commit of member 1 that adds a changed KeyPackage.

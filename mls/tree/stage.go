@@ -43,8 +43,9 @@ type State struct {
 type Sent struct {
 	Proposal *wire.Proposal
 	Sender   wire.LeafIndex
-	// verified says that verifyProposal accepted it in this epoch.
-	verified bool
+	// Verified says that VerifyProposal accepted it in this epoch; Stage then does
+	// not verify its signatures and credential again.
+	Verified bool
 }
 
 // A Staged is a commit whose proposals are valid and applied, and whose path is
@@ -91,7 +92,7 @@ func (s State) Stage(committer wire.LeafIndex, list []Sent, c *Config) (*Staged,
 func (st *Staged) verifyList(list []Sent) error {
 	leaves := make(map[wire.LeafIndex]struct{})
 	for i, sent := range list {
-		if !sent.verified {
+		if !sent.Verified {
 			if err := st.state.verifyProposal(sent, st.config); err != nil {
 				return fmt.Errorf("proposal %d: %w", i, err)
 			}

@@ -3,6 +3,7 @@ package tree
 import (
 	"fmt"
 
+	"parley/mls/suite"
 	"parley/mls/wire"
 )
 
@@ -27,7 +28,7 @@ func (s State) verifyProposal(sent Sent, c *Config) error {
 		}
 		return nil
 	case wire.ProposalTypeGroupContextExtensions:
-		return verifyExtensions(p.GroupContextExtensions.Extensions)
+		return c.verifyExtensions(s.Tree.suite, p.GroupContextExtensions.Extensions)
 	default:
 		return fmt.Errorf("%w: %v", ErrUnsupportedProposal, p.ProposalType)
 	}
@@ -52,11 +53,23 @@ func (s State) verifyUpdate(sender wire.LeafIndex, leaf *wire.LeafNode, c *Confi
 }
 
 // verifyExtensions verifies that the extensions of a GroupContext that the RFC
-// defines can be read (RFC 9420, Section 12.1.7).
-func verifyExtensions(extensions wire.Extensions) error {
+// defines can be read (RFC 9420, Section 12.1.7), and the credentials of
+// external senders among them (Section 5.3.1).
+func (c *Config) verifyExtensions(s *suite.Suite, extensions wire.Extensions) error {
 	if _, _, err := wire.FindExtension[wire.RequiredCapabilities](extensions, wire.ExtensionTypeRequiredCapabilities); err != nil {
 		return err
 	}
-	_, _, err := wire.FindExtension[wire.ExternalSenders](extensions, wire.ExtensionTypeExternalSenders)
-	return err
+	senders, _, err := wire.FindExtension[wire.ExternalSenders](extensions, wire.ExtensionTypeExternalSenders)
+	if err != nil {
+		return err
+	}
+	for i, sender := range senders {
+		if err := s.CheckSignatureKey(sender.SignatureKey); err != nil {
+			return fmt.Errorf("external sender %d: %w: %w", i, ErrSignatureKey, err)
+		}
+		if err := c.credential(s, sender.Credential, sender.SignatureKey); err != nil {
+			return fmt.Errorf("external sender %d: %w", i, err)
+		}
+	}
+	return nil
 }

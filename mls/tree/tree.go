@@ -129,12 +129,13 @@ func (t *Tree) EncryptionKey(x NodeIndex) ([]byte, bool) {
 // encoded leaf nodes.
 func (t *Tree) Members() iter.Seq2[wire.LeafIndex, []byte] {
 	return func(yield func(wire.LeafIndex, []byte) bool) {
-		t.root.members2(t.Root(), yield)
+		t.root.eachMember(t.Root(), yield)
 	}
 }
 
-// members2 iterates over the members below n, which is x.
-func (n *node) members2(x NodeIndex, yield func(wire.LeafIndex, []byte) bool) bool {
+// eachMember iterates over the members below n, which is x, until yield returns
+// false.
+func (n *node) eachMember(x NodeIndex, yield func(wire.LeafIndex, []byte) bool) bool {
 	if n.members == 0 {
 		return true
 	}
@@ -143,7 +144,7 @@ func (n *node) members2(x NodeIndex, yield func(wire.LeafIndex, []byte) bool) bo
 	}
 	l, _ := x.Left()
 	r, _ := x.Right()
-	return n.left.members2(l, yield) && n.right.members2(r, yield)
+	return n.left.eachMember(l, yield) && n.right.eachMember(r, yield)
 }
 
 // FindSigner returns the member that signs with key.

@@ -8,8 +8,9 @@ import (
 	"parley/mls/wire"
 )
 
-// VerifyParentHashes verifies that every parent node that is not blank is
-// parent-hash valid (RFC 9420, Section 7.9.2), or returns ErrParentHash. It
+// VerifyParentHashes verifies that every parent node that is not blank has a
+// key of the suite and is parent-hash valid (RFC 9420, Section 7.9.2), or
+// returns ErrEncryptionKey or ErrParentHash. It
 // hashes a node again only where leaves were added below since its parent was
 // set, so that it takes some (nodes + unmerged leaves) x log(nodes) steps,
 // whatever the tree looks like.
@@ -29,6 +30,9 @@ func (v *parentVerifier) verify(p *node, x NodeIndex) error {
 	}
 	r, _ := x.Right()
 	if p.parent != nil {
+		if err := v.hasher.suite.CheckHPKEPublicKey(p.parent.EncryptionKey); err != nil {
+			return fmt.Errorf("node %d: %w: %w", x, ErrEncryptionKey, err)
+		}
 		left, right := split(p.parent.UnmergedLeaves, x)
 		valid := 0
 		if v.chained(p, side{p.left, l, left}, side{p.right, r, right}) {

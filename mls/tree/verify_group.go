@@ -16,10 +16,14 @@ func (t *Tree) Verify(context *wire.GroupContext, c *Config) error {
 	if err := t.VerifyGroup(context); err != nil {
 		return err
 	}
+	if err := c.verifyExtensions(t.suite, context.Extensions); err != nil {
+		return fmt.Errorf("verify extensions: %w", err)
+	}
 	return t.VerifyLeaves(context.GroupID, 0, wire.LeafIndex(t.width), c)
 }
 
-// VerifyGroup is Verify without the leaf nodes.
+// VerifyGroup is Verify without what asks for credentials: the leaf nodes and
+// external senders.
 func (t *Tree) VerifyGroup(context *wire.GroupContext) error {
 	if context.CipherSuite != wire.CipherSuite(t.suite.ID()) {
 		return fmt.Errorf("verify tree: %w: not %v", ErrCipherSuite, context.CipherSuite)
