@@ -161,24 +161,24 @@ func (r *Reader) Bool() bool {
 	return v == 1
 }
 
-// Vector reads a list T list<V>: each is called until the list's bytes are
-// used up. A call that consumes nothing ends the loop with an error.
+// Vector reads a list T list<V>: each is called with r itself, which ends where
+// the list ends, until the list's bytes are used up. A call that consumes
+// nothing ends the loop with an error.
 func (r *Reader) Vector(each func(*Reader)) {
 	body := r.Opaque()
 	if r.err != nil {
 		return
 	}
-	sub := Reader{b: body}
-	for len(sub.b) > 0 && sub.err == nil {
-		before := len(sub.b)
-		each(&sub)
-		if sub.err == nil && len(sub.b) == before {
-			sub.err = fmt.Errorf("%w: empty list element", ErrMalformed)
+	after := r.b
+	r.b = body
+	for len(r.b) > 0 && r.err == nil {
+		before := len(r.b)
+		each(r)
+		if r.err == nil && len(r.b) == before {
+			r.err = fmt.Errorf("%w: empty list element", ErrMalformed)
 		}
 	}
-	if sub.err != nil {
-		r.Fail(sub.err)
-	}
+	r.b = after
 }
 
 // A Writer appends the same encodings to a buffer. It does not fail: what is

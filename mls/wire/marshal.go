@@ -50,7 +50,7 @@ const MaxGrowth = 256
 // decodeList reads T list<V>.
 func decodeList[T any, P decoderOf[T]](r *Reader) []T {
 	var list []T
-	each(r, func(r *Reader) {
+	r.Vector(func(r *Reader) {
 		var v T
 		P(&v).Decode(r)
 		if r.err == nil {
@@ -58,24 +58,6 @@ func decodeList[T any, P decoderOf[T]](r *Reader) []T {
 		}
 	})
 	return list
-}
-
-// each is Vector on the Reader itself, without a second one.
-func each(r *Reader, element func(*Reader)) {
-	body := r.Opaque()
-	if r.err != nil {
-		return
-	}
-	after := r.b
-	r.b = body
-	for len(r.b) > 0 && r.err == nil {
-		before := len(r.b)
-		element(r)
-		if r.err == nil && len(r.b) == before {
-			r.err = fmt.Errorf("%w: empty list element", ErrMalformed)
-		}
-	}
-	r.b = after
 }
 
 // encodeList writes T list<V>.

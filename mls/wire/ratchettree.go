@@ -131,7 +131,7 @@ func (t RatchetTree) Encode(w *Writer) {
 // parent belongs are refused.
 func (t *RatchetTree) Decode(r *Reader) {
 	var nodes []*Node
-	each(r, func(r *Reader) {
+	r.Vector(func(r *Reader) {
 		var n *Node
 		if r.Bool() {
 			n = decodeNew[Node](r)
