@@ -70,6 +70,11 @@ func (s *Store) land(batch []*op, soft bool) {
 	}
 	s.soft.landed(rows)
 	s.publish(batch, touched)
+	if s.journal.full() {
+		if err := s.journal.rewrite(); err != nil {
+			s.fail(err)
+		}
+	}
 }
 
 // touch gathers the batch's entries by room, in their order.
@@ -127,7 +132,8 @@ func (s *Store) write(rows []row) error {
 	return s.writeRows(rows)
 }
 
-// writeRows is write also while the store closes or the disk is nearly full.
+// writeRows is write also while the store closes or the disk is nearly full:
+// for what frees space, and for what closing needs.
 func (s *Store) writeRows(rows []row) error {
 	o := &op{rows: rows, weight: weigh(rows)}
 	if o.weight > maxOpBytes {

@@ -22,6 +22,9 @@ func (s *Store) opFor(r *room, st *groups.Step) (*op, error) {
 			return nil, err
 		}
 	}
+	if err := s.wantedRows(o, st); err != nil {
+		return nil, err
+	}
 	o.weight = len(o.stored.Bytes) + segmentPerItem + rowOverhead + weigh(o.rows)
 	if o.weight > maxOpBytes {
 		return nil, errTooLarge(r.id, o.weight)

@@ -73,10 +73,10 @@ func keyPackageKey(p groups.KeyPackage, order uint64) []byte {
 	return binary.BigEndian.AppendUint64(k, order)
 }
 
-// A keyPackageRow is a key package in Badger.
+// A keyPackageRow is a key package in Badger; it aliases its row.
 type keyPackageRow struct {
 	key   []byte
-	name  string // of the device
+	name  []byte // of the device
 	suite groups.CipherSuite
 	order uint64
 	bytes []byte
@@ -91,24 +91,25 @@ func (s *Store) readKeyPackage(prefix, key, value []byte) (k keyPackageRow, ok b
 		return k, false, errCorrupt
 	}
 	f := fields{b: rest[end+1:]}
-	k = keyPackageRow{key: bytes.Clone(key), name: string(rest[:end]),
-		suite: groups.CipherSuite(f.uint16()), order: f.uint64()}
+	k = keyPackageRow{key: key, name: rest[:end], suite: groups.CipherSuite(f.uint16()), order: f.uint64()}
 	v := fields{b: value}
 	serial := v.uint64()
-	k.bytes = bytes.Clone(v.rest())
+	k.bytes = v.rest()
 	if f.done() != nil || v.done() != nil {
 		return k, false, errCorrupt
 	}
 	return k, serial > s.floor, nil
 }
 
-// keyPackages returns the packages of a device that may be handed out.
+// keyPackages returns the packages of a device that may be handed out, without
+// their bytes.
 func (s *Store) keyPackages(d groups.DeviceID) (list []keyPackageRow, err error) {
 	user := nameKey(rowKeyPackage, d.User())
 	err = s.db.View(func(txn *badger.Txn) error {
 		return scan(txn, append(userKey(rowKeyPackage, d), 0), nil, func(key, value []byte) (bool, error) {
 			k, ok, err := s.readKeyPackage(user, key, value)
 			if ok {
+				k.key, k.bytes = bytes.Clone(k.key), nil
 				list = append(list, k)
 			}
 			return err == nil, err
@@ -136,16 +137,16 @@ func (s *Store) TakeKeyPackages(user groups.UserID, suite groups.CipherSuite) ([
 		from := ""
 		return scan(txn, prefix, nil, func(key, value []byte) (bool, error) {
 			k, ok, err := s.readKeyPackage(prefix, key, value)
-			if err != nil || !ok || k.suite != suite || k.name == from {
+			if err != nil || !ok || k.suite != suite || string(k.name) == from {
 				return err == nil, err
 			}
-			d, err := groups.NewDeviceID(user, k.name)
+			d, err := groups.NewDeviceID(user, string(k.name))
 			if err != nil {
 				return false, err
 			}
-			from = k.name
-			out = append(out, groups.KeyPackage{Device: d, Suite: suite, Bytes: k.bytes})
-			rows = append(rows, row{key: k.key, gone: true})
+			from = string(k.name)
+			out = append(out, groups.KeyPackage{Device: d, Suite: suite, Bytes: bytes.Clone(k.bytes)})
+			rows = append(rows, row{key: bytes.Clone(k.key), gone: true})
 			return len(out) < groups.MaxUserDevices, nil
 		})
 	})
@@ -187,7 +188,7 @@ func (s *Store) Devices(user groups.UserID) ([]groups.DeviceRecord, error) {
 		return scan(txn, prefix, nil, func(key, value []byte) (bool, error) {
 			k, ok, err := s.readKeyPackage(prefix, key, value)
 			if ok {
-				note(k.name).KeyPackages++
+				note(string(k.name)).KeyPackages++
 			}
 			return err == nil, err
 		})

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -57,10 +58,11 @@ func (s *Store) readLog(r *room, after groups.Seq, maxBytes int) ([]groups.Store
 	last := r.view.Load().last
 	c := chain{next: after + 1, maxBytes: maxBytes}
 	err := s.segments(r, after+1, func(g segment) (bool, error) {
+		g.entries = bytes.Clone(g.entries)
 		for i := range g.count() {
 			seq := g.first + groups.Seq(i)
-			if seq <= after {
-				continue
+			if seq < c.next {
+				continue // before what was asked for, or twice after a refill
 			}
 			if seq > last.Seq {
 				return false, nil // became durable after we looked
@@ -93,7 +95,7 @@ type chain struct {
 	confirmed bool // the entry after the run names the last of it
 }
 
-// link checks an entry and adds it to the run, unless the run is full: then the
+// link checks an entry, keeps its bytes, and adds it to the run, unless the run is full: then the
 // entry only confirms it and ends the reading.
 func (c *chain) link(seq groups.Seq, b []byte) (more bool, err error) {
 	e, err := groups.ParseEntry(b)
@@ -110,7 +112,7 @@ func (c *chain) link(seq groups.Seq, b []byte) (more bool, err error) {
 	if groups.HashOf(e.Body) != e.BodyHash {
 		return false, fmt.Errorf("%w: body of entry %d", errCorrupt, seq)
 	}
-	c.run = append(c.run, groups.Stored{Seq: seq, Kind: e.Kind, Bytes: append([]byte(nil), b...)})
+	c.run = append(c.run, groups.Stored{Seq: seq, Kind: e.Kind, Bytes: b})
 	c.bytes += len(b)
 	c.prev = e.EntryHeader.Hash()
 	c.next++

@@ -141,7 +141,7 @@ func (s *Store) ForgetWelcome(d groups.DeviceID, id groups.RoomID, seq groups.Se
 	if rows, err = s.dropTree(rows, rec.tree, use); err != nil {
 		return err
 	}
-	return s.write(rows)
+	return s.writeRows(rows)
 }
 
 // dropTree appends the deletion of a tree that only use needs. Trees of two
@@ -163,4 +163,22 @@ func (s *Store) dropTree(rows []row, tree groups.Hash, use []byte) ([]row, error
 		})
 	})
 	return rows, readError(err)
+}
+
+// Members returns the devices in a room, sorted, in time proportional to their
+// number: NotFound for an unknown room.
+func (s *Store) Members(id groups.RoomID) ([]groups.DeviceID, error) {
+	r := s.find(id)
+	if r == nil {
+		return nil, errNoRoom(id)
+	}
+	if l := r.view.Load().ledger; l != nil {
+		return l.Devices(), nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := s.load(r); err != nil {
+		return nil, err
+	}
+	return r.tip.Devices(), nil
 }

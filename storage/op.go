@@ -40,6 +40,7 @@ type op struct {
 	info   *info              // when the entry changed it
 	notify []groups.DeviceID  // devices to wake: a Welcome waits, a membership ended
 	roster bool               // the room is new or its sites changed
+	wanted bool               // it refers to a blob that is not here
 
 	rows   []row
 	weight int // bytes in a transaction, for the bounds of queue and batch

@@ -57,12 +57,15 @@ func (s *Store) show(r *room) {
 // wake calls who waits for the room or for what its run did to devices.
 func (s *Store) wake(r *room) {
 	s.logWatchers.wake(r.id)
-	roster := false
+	roster, wanted := false, false
 	for _, o := range r.run {
 		for _, d := range o.notify {
 			s.deviceWatchers.wake(d)
 		}
-		roster = roster || o.roster
+		roster, wanted = roster || o.roster, wanted || o.wanted
+	}
+	if wanted {
+		s.blobWatchers.wake(struct{}{})
 	}
 	if roster {
 		s.roomWatchers.wakeAll(r.id)

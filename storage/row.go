@@ -29,6 +29,7 @@ const (
 	rowBlob       = 'b' // hash -> size, have, touched: what devices uploaded
 	rowBlobChunk  = 'B' // hash, index -> chunk
 	rowPartial    = 'p' // hash -> nothing: a blob that is not complete
+	rowWanted     = 'x' // hash -> site to ask: a blob that is not here
 )
 
 // A row is one key and its value on its way to Badger.

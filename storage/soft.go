@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxSoftRows bounds the soft rows of one batch.
-	maxSoftRows = 1 << 13
+	// maxSoftBytes bounds the soft rows of one batch; the next takes more.
+	maxSoftBytes = 1 << 20
 	// maxSoft bounds those that wait; beyond, cursors are refused with Busy.
 	maxSoft = 1 << 17
 )
@@ -60,18 +60,22 @@ func (f *soft) rows() []row {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var rows []row
+	room := maxSoftBytes
+	add := func(key, value []byte) bool {
+		rows = append(rows, row{key: key, value: value})
+		room -= len(key) + len(value) + rowOverhead
+		return room > 0
+	}
 	for key, value := range f.rowsBy {
-		if len(rows) == maxSoftRows {
+		if !add([]byte(key), value) {
 			return rows
 		}
-		rows = append(rows, row{key: []byte(key), value: value})
 	}
 	for d, by := range f.cursors {
-		for room, seq := range by {
-			if len(rows) == maxSoftRows {
+		for id, seq := range by {
+			if !add(cursorKey(d, id), uint64Value(uint64(seq))) {
 				return rows
 			}
-			rows = append(rows, row{key: cursorKey(d, room), value: uint64Value(uint64(seq))})
 		}
 	}
 	return rows

@@ -39,6 +39,7 @@ type Store struct {
 	logWatchers    watched[groups.RoomID]
 	deviceWatchers watched[groups.DeviceID]
 	roomWatchers   roomWatchers
+	blobWatchers   watched[struct{}]
 
 	soft    soft        // cursors and sightings that may be lost
 	keys    *stripes    // key packages, by user

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// adminServer answers health, metrics and status on loopback. It has no login:
+// who can reach it runs on this machine.
+type adminServer struct {
+	http *http.Server
+	done chan error
+}
+
+// status is what the admin port tells; each is called per request.
+type status struct {
+	ready func() error // nil when the node serves
+	nodes func() any   // the site's nodes
+	peers func() any   // links to other sites
+	rooms func() any   // rooms held here
+}
+
+// serveAdmin starts the port; stop waits for it.
+func serveAdmin(l net.Listener, reg *prometheus.Registry, s status) *adminServer {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := s.ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /nodes", answer(s.nodes))
+	mux.HandleFunc("GET /peers", answer(s.peers))
+	mux.HandleFunc("GET /rooms", answer(s.rooms))
+	a := &adminServer{
+		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10},
+		done: make(chan error, 1),
+	}
+	go func() { a.done <- a.http.Serve(l) }()
+	return a
+}
+
+func answer(read func() any) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(read()); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	}
+}
+
+func (a *adminServer) stop(ctx context.Context) error {
+	err := a.http.Shutdown(ctx)
+	if served := <-a.done; served != http.ErrServerClosed {
+		return served
+	}
+	return err
+}

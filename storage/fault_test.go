@@ -1,0 +1,100 @@
+package storage
+
+import (
+	"errors"
+	"testing"
+
+	"parley/groups"
+)
+
+var errFault = errors.New("disk fault")
+
+// TestDurableSteps is the fault table: every durable step, failed, and failed
+// but persisted. In each case the submission is refused, the store stops, reads
+// go on with what was durable, and a restart finds a log without gap in which
+// the submission, tried again, stands exactly once.
+func TestDurableSteps(t *testing.T) {
+	for _, step := range []string{"badger commit", "journal write", "journal sync"} {
+		for _, persisted := range []bool{false, true} {
+			name := step + " failed"
+			if persisted {
+				name += " but was persisted"
+			}
+			t.Run(name, func(t *testing.T) { testFault(t, step, persisted) })
+		}
+	}
+}
+
+func testFault(t *testing.T, step string, persisted bool) {
+	c := testConfig(alpha, t.TempDir())
+	armed := false
+	s, err := open(c, disk{fault: func(name string, perform func() error) error {
+		if !armed || name != step {
+			return perform()
+		}
+		if persisted {
+			if err := perform(); err != nil {
+				return err
+			}
+		}
+		return errFault
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	before := mustSubmit(t, s, alice.say("before"))
+	armed = true
+	lost := alice.say("lost?")
+	out := submit(s, lost)
+	wantKind(t, out.Err, groups.Unavailable)
+	if !errors.Is(out.Err, errFault) || out.Receipt != (groups.Receipt{}) {
+		t.Fatalf("%+v", out)
+	}
+	armed = false
+	wantKind(t, submit(s, alice.say("after")).Err, groups.Unavailable)
+	wantKind(t, s.Ready(), groups.Unavailable)
+	if _, err := s.PutKeyPackages(alice.device, []groups.KeyPackage{{Device: alice.device, Suite: 1}}); groups.KindOf(err) != groups.Unavailable {
+		t.Fatalf("a stopped store took a key package: %v", err)
+	}
+	if n := len(readAll(t, s, alice.room, 1<<20)); n != 2 {
+		t.Fatalf("%d entries are shown, 2 are durable", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, c)
+	if in, _ := s.Room(alice.room); in.Parked != "" {
+		t.Fatal("parked: ", in.Parked)
+	}
+	again := mustSubmit(t, s, lost)
+	log := readAll(t, s, alice.room, 1<<20)
+	if len(log) != 3 || log[1].EntryHeader.Hash() != before.Receipt.Hash || log[2].EntryHeader.Hash() != again.Receipt.Hash {
+		t.Fatalf("%d entries after the restart", len(log))
+	}
+}
+
+func TestAFailingSignerStopsTheStore(t *testing.T) {
+	c := testConfig(alpha, t.TempDir())
+	signer := &moodySigner{ordering: newOrdering(alpha)}
+	c.Signer = signer
+	s := openTest(t, c)
+	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	signer.fail = true
+	wantKind(t, submit(s, alice.say("unsigned")).Err, groups.Unavailable)
+	if n := len(readAll(t, s, alice.room, 1<<20)); n != 1 {
+		t.Fatalf("%d entries are shown, 1 is durable", n)
+	}
+}
+
+type moodySigner struct {
+	ordering
+	fail bool
+}
+
+func (m *moodySigner) SignHeads(root groups.Hash) ([]byte, error) {
+	if m.fail {
+		return nil, errFault
+	}
+	return m.ordering.SignHeads(root)
+}

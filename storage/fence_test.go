@@ -1,0 +1,185 @@
+package storage
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"parley/groups"
+)
+
+// crash makes a copy of a store's directory as a crash would leave it: while
+// the store is open, with its write-ahead log as it stands.
+func crash(t *testing.T, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// flip changes one bit of a file in the place where a text stands.
+func flip(t *testing.T, dir, pattern string, text []byte) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no %s: %v", pattern, err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.Index(b, text); i >= 0 {
+			b[i+len(text)/2] ^= 1
+			if err := os.WriteFile(name, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("%q is in no %s", text, pattern)
+}
+
+// TestAFlippedBitInTheWALParksTheRoomInsteadOfShorteningIt: "one flipped bit
+// in a log file makes Open drop thousands of acknowledged rows without an
+// error".
+func TestAFlippedBitInTheWALParksTheRoomInsteadOfShorteningIt(t *testing.T) {
+	c := testConfig(alpha, t.TempDir())
+	s := openTest(t, c)
+	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	bob := found(t, s, "quiet", deviceID(t, alpha, "bob", "desk"))
+	flood(alice, s, 500)
+	id := newID()
+	mustSubmit(t, s, plain(alice.room, 0, alice.stamp(id), []byte("the bit that flips")))
+	flood(alice, s, 500)
+	dir := crash(t, c.Dir)
+	flip(t, filepath.Join(dir, badgerDir), "*.mem", []byte("the bit that flips"))
+
+	c.Dir = dir
+	s = openTest(t, c)
+	in, err := s.Room(alice.room)
+	if err != nil || !strings.Contains(in.Parked, "entry 1002 was promised") || in.Head.Seq >= 1002 {
+		t.Fatalf("%+v, %v", in, err)
+	}
+	wantKind(t, submit(s, alice.say("more")).Err, groups.Unavailable)
+	if got := readAll(t, s, alice.room, 1<<20); len(got) != int(in.Head.Seq) {
+		t.Fatalf("%d entries of %d can be read", len(got), in.Head.Seq)
+	}
+	quiet, err := s.Room(bob.room)
+	if err != nil || quiet.Parked != "" {
+		t.Fatalf("a room that lost nothing is parked: %+v, %v", quiet, err)
+	}
+	mustSubmit(t, s, bob.say("goes on"))
+	closeTest(t, s)
+	if in, _ = openTest(t, c).Room(alice.room); in.Parked == "" {
+		t.Fatal("the next start has forgotten what was promised")
+	}
+}
+
+// TestKeyPackagesThatWereTakenDoNotComeBack: the deletion of a key package may
+// be among what Badger lost.
+func TestKeyPackagesThatWereTakenDoNotComeBack(t *testing.T) {
+	c := testConfig(alpha, t.TempDir())
+	s := openTest(t, c)
+	d := deviceID(t, alpha, "alice", "laptop")
+	alice := found(t, s, "ops", d)
+	put := func(s *Store, text string) int {
+		n, err := s.PutKeyPackages(d, []groups.KeyPackage{{Device: d, Suite: 1, Bytes: []byte(text)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	put(s, "first")
+	id := newID()
+	mustSubmit(t, s, plain(alice.room, 0, alice.stamp(id), []byte("the bit that flips")))
+	if got, err := s.TakeKeyPackages(d.User(), 1); err != nil || string(got[0].Bytes) != "first" {
+		t.Fatal(got, err)
+	}
+	dir := crash(t, c.Dir)
+	flip(t, filepath.Join(dir, badgerDir), "*.mem", []byte("the bit that flips"))
+	c.Dir = dir
+	s = openTest(t, c)
+	_, err := s.TakeKeyPackages(d.User(), 1)
+	wantKind(t, err, groups.NotFound)
+	if n, err := s.CountKeyPackages(d); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	put(s, "second")
+	if got, err := s.TakeKeyPackages(d.User(), 1); err != nil || string(got[0].Bytes) != "second" {
+		t.Fatal(got, err)
+	}
+}
+
+func TestALogThatRotsInATableIsNotShownShorter(t *testing.T) {
+	c := testConfig(alpha, t.TempDir())
+	s := openTest(t, c)
+	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	flood(alice, s, 100)
+	mustSubmit(t, s, plain(alice.room, 0, alice.stamp(newID()), []byte("the bit that flips")))
+	flood(alice, s, 100)
+	closeTest(t, s) // everything goes to a table
+	flip(t, filepath.Join(c.Dir, badgerDir), "*.sst", []byte("the bit that flips"))
+	s, err := Open(c)
+	if err != nil {
+		return // found even earlier
+	}
+	defer closeTest(t, s)
+	after, broken := groups.Seq(0), error(nil)
+	for broken == nil {
+		page, err := s.Read(alice.room, after, 4<<10)
+		if broken = err; err == nil && len(page.Entries) == 0 {
+			break
+		}
+		after += groups.Seq(len(page.Entries))
+	}
+	if in, _ := s.Room(alice.room); broken == nil || in.Parked == "" {
+		t.Fatalf("read %d entries, error %v, parked %q", after, broken, in.Parked)
+	}
+}
+
+func TestALostStoreIsParkedRoomByRoom(t *testing.T) {
+	c := testConfig(alpha, t.TempDir())
+	s := openTest(t, c)
+	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	closeTest(t, s)
+	if err := os.RemoveAll(filepath.Join(c.Dir, badgerDir)); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, c)
+	in, err := s.Room(alice.room)
+	if err != nil || in.Parked == "" {
+		t.Fatalf("%+v, %v", in, err)
+	}
+	wantKind(t, submit(s, newMember(t, alice.device).create(alice.room)).Err, groups.Unavailable)
+	found(t, s, "another", alice.device)
+}
+
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	c := testConfig(alpha, filepath.Join(t.TempDir(), "node"))
+	c.Ballast = 1 << 20
+	s := openTest(t, c)
+	found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	s.checkSpace()
+	closeTest(t, s)
+	s = openTest(t, c)
+	n := 0
+	err := filepath.WalkDir(c.Dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		n++
+		in, err := d.Info()
+		if err == nil && in.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, in.Mode())
+		}
+		return err
+	})
+	if err != nil || n < 6 {
+		t.Fatal(n, err)
+	}
+}
