@@ -206,7 +206,7 @@ func TestPendingChangesApplyLater(t *testing.T) {
 	}
 	agree(t, list)
 	talk(t, list)
-	u, err := g.carried(0 + g.Epoch() - 1).seek(0, wire.ContentTypeApplication, nil)
+	u, err := g.carried(0+g.Epoch()-1).seek(0, wire.ContentTypeApplication, nil)
 	if err != nil || u.step.generation != 1 {
 		t.Errorf("the old epoch's ratchet went back to %d: %v", u.step.generation, err)
 	}
