@@ -14,6 +14,8 @@ type Device struct {
 	id   groups.DeviceID
 	self atomic.Pointer[self] // replaced as a whole when trust is fetched again
 	feed feed
+	// sending is the session whose stream of submissions is open, to be poked.
+	sending atomic.Pointer[session]
 
 	mu sync.Mutex // guards all below; never held while the network is waited for
 	// rooms mirrors the store: a room is here when it was loaded, and is

@@ -48,7 +48,9 @@ type RoomInfo struct {
 	Unread        int
 	Outbox        int        // messages that wait for a receipt
 	Read          groups.Seq // MarkRead's
-	Alarms        []Alarm    // the last maxAlarms
+	Alarms        []Alarm    // the first maxAlarms
+	Parked        bool       // the log can not be followed now: see Alarms
+	Leaving       bool       // this device has asked to be removed
 }
 
 // maxAlarms bounds the alarms kept with a room; the first ones are kept.

@@ -1,0 +1,131 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	devicev1 "parley/api/device/v1"
+	"parley/groups"
+	"parley/mls"
+)
+
+const (
+	// maxRebase is how often a commit is made again after another one was
+	// first.
+	maxRebase = 12
+	// reachTimeout bounds the wait for an entry that the hub has.
+	reachTimeout = 30 * time.Second
+	// rebasePause spreads devices that race.
+	rebasePause = 40 * time.Millisecond
+)
+
+// errNothing says that there is nothing to commit any more.
+var errNothing = errors.New("nothing to commit")
+
+// A plan says what a commit is to do, given the room as it is now. It is asked
+// again whenever another commit was first.
+type plan func(r *room) (mls.CommitOptions, error)
+
+// commit makes a commit and sees it through: it is submitted on the current
+// epoch; if another one was first, that one is read and the plan is made again.
+// It returns when the commit has been applied here.
+func (d *Device) commit(ctx context.Context, s *session, id groups.RoomID, p plan) error {
+	for attempt := range maxRebase {
+		sub, err := d.prepare(id, p)
+		if errors.Is(err, errNothing) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		seq, err := d.submit(ctx, s, sub)
+		if err == nil {
+			return d.reach(ctx, id, seq)
+		}
+		remote, refused := errors.AsType[*groups.RemoteError](err)
+		if !refused || remote.Kind.Temporary() || remote.Kind == groups.Internal {
+			return err // it may yet be in the log: what it leads to is kept
+		}
+		drop := d.change(id, func(tx Tx, r *room) error { return dropPending(tx, r, MessageID(sub.Id)) })
+		if drop != nil {
+			return drop
+		}
+		if remote.Kind != groups.StaleEpoch && remote.Kind != groups.Conflict {
+			return err
+		}
+		if err := d.reach(ctx, id, remote.Seq); err != nil {
+			return err
+		}
+		if err := pause(ctx, rand.N(rebasePause*time.Duration(attempt+1))); err != nil {
+			return err
+		}
+	}
+	return groups.Errorf(groups.Busy, "%s changes too fast: other commits were first %d times", id, maxRebase)
+}
+
+// reach waits for an entry, but not for ever.
+func (d *Device) reach(ctx context.Context, id groups.RoomID, seq groups.Seq) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	return d.Reach(ctx, id, seq)
+}
+
+// prepare makes a commit and makes what it leads to durable (I7).
+func (d *Device) prepare(id groups.RoomID, p plan) (*devicev1.Submission, error) {
+	var sub *devicev1.Submission
+	err := d.change(id, func(tx Tx, r *room) error {
+		if err := d.openGroup(tx, r); err != nil {
+			return err
+		}
+		if r.State != RoomLive || r.Leaving {
+			return closedError(r.Room, "this device is leaving it")
+		}
+		o, err := p(r)
+		if err != nil {
+			return err
+		}
+		sid := newID()
+		stamp := groups.AuthenticatedData{Device: d.id, ID: groups.SubmissionID(sid), Seq: r.Seq, Hash: r.Hash}
+		o.Now, o.AuthenticatedData = r.at, stamp.Marshal()
+		pending, err := r.group.Commit(o)
+		if err != nil {
+			return err
+		}
+		sub = commitSubmission(r.Room, sid, pending)
+		return keepPending(tx, r, sid, sub.Body, pending.Next)
+	})
+	return sub, err
+}
+
+// commitSubmission bundles a commit with what goes beside it.
+func commitSubmission(room groups.RoomID, id MessageID, p *mls.Pending) *devicev1.Submission {
+	bundle := groups.CommitBundle{Commit: p.Commit, GroupInfo: groups.HashOf(p.GroupInfo)}
+	attachments := [][]byte{p.GroupInfo}
+	if p.Welcome != nil {
+		h := groups.HashOf(p.Welcome)
+		bundle.Welcome = &h
+		attachments = append(attachments, p.Welcome)
+	}
+	return &devicev1.Submission{
+		Room: string(room), Kind: uint32(groups.KindCommit), Id: id[:], Body: bundle.Marshal(), Attachments: attachments,
+	}
+}
+
+// submit asks the hub to put one submission next, and returns where it is.
+func (d *Device) submit(ctx context.Context, s *session, sub *devicev1.Submission) (groups.Seq, error) {
+	var answer devicev1.SubmitResponse
+	if err := s.link.Call(ctx, &devicev1.SubmitRequest{Submission: sub}, &answer); err != nil {
+		return 0, fmt.Errorf("submit to %s: %w", sub.Room, err)
+	}
+	c, err := parseReceipt(answer.Receipt)
+	if err != nil {
+		return 0, err
+	}
+	if string(c.Room) != sub.Room || string(c.ID[:]) != string(sub.Id) {
+		return 0, groups.Errorf(groups.Invalid, "submit to %s: the receipt is for something else", sub.Room)
+	}
+	return c.Seq, nil
+}

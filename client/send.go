@@ -1,0 +1,270 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	devicev1 "parley/api/device/v1"
+	"parley/groups"
+	"parley/mls"
+)
+
+const (
+	// maxBatch bounds the messages sealed in one transaction, maxBatchBytes
+	// what they are sealed to.
+	maxBatch      = 256
+	maxBatchBytes = 1 << 20
+	// maxFlying bounds the submissions of a session without outcome: a full
+	// window waits for receipts.
+	maxFlying = 1024
+	// holdBusy is how long a room waits after the hub was too busy for it.
+	holdBusy = 500 * time.Millisecond
+	// padTo is the multiple to which plaintexts are padded, in bytes.
+	padTo = 32
+)
+
+// A hold is why a room's outbox waits.
+type hold struct {
+	until time.Time  // nothing is sent before
+	seq   groups.Seq // nothing is sent before the log has been read up to here
+	drain bool       // nothing is sent before every submission has its outcome
+}
+
+// send empties the outbox as long as the session lasts: it seals a batch, makes
+// it durable (I7), submits it, and takes the outcomes as they come. Nothing is
+// sealed before the device has caught up: it might be for somebody who has
+// been removed meanwhile.
+func (d *Device) send(ctx context.Context, s *session) error {
+	if err := d.wait(ctx, func() (bool, error) { return s.caughtUp, nil }); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := s.link.Submit(ctx)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	d.sending.Store(s)
+	defer d.sending.CompareAndSwap(s, nil)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.submitAll(ctx, s, stream) })
+	g.Go(func() error { return d.outcomes(s, stream) })
+	g.Go(func() error {
+		<-ctx.Done()
+		return errors.Join(ctx.Err(), stream.Close())
+	})
+	return g.Wait()
+}
+
+// submitAll submits batch after batch.
+func (d *Device) submitAll(ctx context.Context, s *session, stream SubmitStream) error {
+	for {
+		batch, files, again, err := d.nextBatch(s)
+		switch {
+		case err != nil:
+			return err
+		case len(batch) > 0:
+			if err := stream.Send(&devicev1.SubmitStreamRequest{Submissions: batch}); err != nil {
+				return err
+			}
+			continue
+		case len(files) > 0:
+			if err := d.upload(ctx, s, files); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := sleepOr(ctx, s.wakeSend, again); err != nil {
+			return err
+		}
+	}
+}
+
+// sleepOr waits for a poke, for at most that long, or for ctx's end.
+func sleepOr(ctx context.Context, wake chan struct{}, most time.Duration) error {
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wake:
+	case <-t.C:
+	}
+	return nil
+}
+
+// nextBatch seals what may leave now, of the room that has waited longest. If
+// there is nothing, it returns the files that have to be uploaded first, and
+// when to look again.
+func (d *Device) nextBatch(s *session) (batch []*devicev1.Submission, files []fileJob, again time.Duration, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	again = time.Minute
+	window := min(maxFlying-len(s.flying), maxBatch)
+	if window <= 0 {
+		return nil, nil, again, nil
+	}
+	ready := make([]*room, 0, 4)
+	for _, r := range d.rooms {
+		wait, ok := r.sendable(d.cfg.Now())
+		if !ok {
+			continue
+		}
+		if wait > 0 {
+			again = min(again, wait)
+			continue
+		}
+		ready = append(ready, r)
+	}
+	slices.SortFunc(ready, func(a, b *room) int { return cmp.Compare(a.first().Time.UnixNano(), b.first().Time.UnixNano()) })
+	for _, r := range ready {
+		var sealed []*item
+		events, err := d.changeLocked(r, func(tx Tx, r *room) (err error) {
+			sealed, err = d.seal(tx, r, window)
+			return err
+		})
+		d.feed.publish(events...)
+		switch {
+		case errors.Is(err, mls.ErrCommitRequired), kindOf(err) == groups.KeyStale:
+			d.attend(r.Room, 0) // a commit comes first; then the outbox is woken
+			r.hold.until = d.cfg.Now().Add(holdBusy)
+			again = min(again, holdBusy)
+			continue
+		case err != nil:
+			return nil, nil, again, err
+		}
+		if len(sealed) == 0 {
+			files = append(files, r.nextFile()...)
+			continue
+		}
+		return d.takeOff(s, sealed), nil, again, nil
+	}
+	return nil, files, again, nil
+}
+
+// sendable says whether a room has something to send, and how long it has to
+// wait with it.
+func (r *room) sendable(now time.Time) (time.Duration, bool) {
+	if r.State != RoomLive || r.parked || r.Leaving || r.first() == nil {
+		return 0, false
+	}
+	if r.hold.drain && slices.ContainsFunc(r.queue, func(it *item) bool { return it.flying }) || r.Seq < r.hold.seq {
+		return 0, false // the outcome, or the entry, wakes us
+	}
+	r.hold.drain = false
+	return r.hold.until.Sub(now), true
+}
+
+// first returns the first item that is to be submitted, nil if there is none.
+func (r *room) first() *item {
+	for _, it := range r.queue {
+		if it.open() && !it.flying {
+			return it
+		}
+	}
+	return nil
+}
+
+// seal seals items in their order, until one has a file to be uploaded first.
+// What was sealed in an earlier session goes out again as it is, while its
+// epoch is accepted.
+func (d *Device) seal(tx Tx, r *room, window int) (sealed []*item, err error) {
+	if err := r.keyStale(); err != nil {
+		return nil, err
+	}
+	bytes := 0
+	for _, it := range r.queue {
+		if !it.open() || it.flying {
+			continue
+		}
+		if len(sealed) >= window || bytes >= maxBatchBytes {
+			break
+		}
+		if waits, err := d.hasUpload(tx, it); err != nil || waits {
+			return sealed, err
+		}
+		fresh := it.State == Sent && it.body != nil && r.Epoch-it.Epoch <= groups.Epoch(r.policy.GraceEpochs)
+		if !fresh {
+			if err := d.sealItem(tx, r, it); err != nil {
+				return nil, err
+			}
+		}
+		bytes += len(it.body)
+		sealed = append(sealed, it)
+	}
+	return sealed, nil
+}
+
+// keyStale refuses to seal under a key that has ended by age or use (I12).
+func (r *room) keyStale() error {
+	age := r.at.Sub(millis(r.KeyMade))
+	switch p := &r.policy; {
+	case p.MaxKeyAge > 0 && age >= p.MaxKeyAge:
+		return groups.Errorf(groups.KeyStale, "the key of %s is %v old", r.Room, age.Round(time.Second))
+	case p.MaxKeyMessages > 0 && r.KeyMessages >= p.MaxKeyMessages:
+		return groups.Errorf(groups.KeyStale, "the key of %s has sealed %d messages", r.Room, r.KeyMessages)
+	}
+	return nil
+}
+
+// sealItem encrypts one message under the current key.
+func (d *Device) sealItem(tx Tx, r *room, it *item) error {
+	if err := d.openGroup(tx, r); err != nil {
+		return err
+	}
+	plaintext, err := it.Content.Marshal()
+	if err != nil {
+		return err
+	}
+	stamp := groups.AuthenticatedData{Device: d.id, ID: groups.SubmissionID(it.ID), Seq: r.Seq, Hash: r.Hash}
+	if f := it.Content.File; f != nil {
+		stamp.Blobs = []groups.Hash{f.Blob}
+	}
+	body, err := r.group.Seal(stamp.Marshal(), plaintext, (padTo-len(plaintext)%padTo)%padTo)
+	if err != nil {
+		return err
+	}
+	r.moved = true
+	was := it.State
+	it.body, it.State, it.Epoch = body, Sent, r.Epoch
+	it.hashes = append(it.hashes, groups.HashOf(body))
+	if was != Sent {
+		r.tell(Event{Kind: EventDelivery, Message: it.message()})
+	}
+	return it.put(tx)
+}
+
+// takeOff makes submissions of sealed items, which are durable by now.
+func (d *Device) takeOff(s *session, sealed []*item) []*devicev1.Submission {
+	batch := make([]*devicev1.Submission, len(sealed))
+	for i, it := range sealed {
+		it.flying = true
+		s.flying[it.ID] = it.Room
+		batch[i] = &devicev1.Submission{Room: string(it.Room), Kind: uint32(groups.KindMessage), Id: it.ID[:], Body: it.body}
+	}
+	return batch
+}
+
+// outcomes takes what the hub answers.
+func (d *Device) outcomes(s *session, stream SubmitStream) error {
+	for {
+		resp, err := stream.Receive()
+		if errors.Is(err, io.EOF) {
+			return errSession
+		}
+		if err != nil {
+			return err
+		}
+		if err := d.outcome(s, resp); err != nil {
+			return err
+		}
+		poke(s.wakeSend)
+	}
+}

@@ -1,0 +1,226 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	devicev1 "parley/api/device/v1"
+	"parley/groups"
+)
+
+const (
+	// reopenPause is the wait before a stream that the gateway has ended is
+	// opened again.
+	reopenPause = 50 * time.Millisecond
+	// maxGaps is how often entries of a room may be missing in one session
+	// before it is parked.
+	maxGaps = 3
+)
+
+// tail reads all rooms from their cursors on, as long as the session lasts.
+func (d *Device) tail(ctx context.Context, s *session) error {
+	if err := d.waitingWelcomes(ctx, s); err != nil {
+		return err
+	}
+	for {
+		if err := d.tailOnce(ctx, s); err != nil {
+			return err
+		}
+		if err := pause(ctx, reopenPause); err != nil {
+			return err
+		}
+	}
+}
+
+// errReopen ends a stream that is to be opened again.
+var errReopen = errors.New("open the stream again")
+
+// tailOnce reads one stream to its end. It returns nil if another one is to be
+// opened: the gateway has ended it, or cursors have changed.
+func (d *Device) tailOnce(ctx context.Context, s *session) error {
+	g, ctx := errgroup.WithContext(ctx)
+	stream, err := s.link.Tail(ctx, &devicev1.TailRequest{Cursors: d.cursors(), AllRooms: true, Follow: true})
+	if err != nil {
+		return err
+	}
+	g.Go(func() error {
+		defer stream.Close()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.wakeTail:
+			return errReopen
+		}
+	})
+	g.Go(func() error {
+		for {
+			resp, err := stream.Receive()
+			if errors.Is(err, io.EOF) {
+				return errReopen
+			}
+			if err != nil {
+				return err
+			}
+			if err := d.receive(ctx, s, resp); err != nil {
+				return err
+			}
+		}
+	})
+	if err := g.Wait(); !errors.Is(err, errReopen) {
+		return err
+	}
+	return nil
+}
+
+// cursors lists where each live room stands.
+func (d *Device) cursors() []*devicev1.Cursor {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []*devicev1.Cursor
+	for _, r := range d.rooms {
+		if r.State == RoomLive || r.State == RoomCreating && r.ordered {
+			list = append(list, &devicev1.Cursor{Room: string(r.Room), Seq: uint64(r.Seq)})
+		}
+	}
+	return list
+}
+
+// receive takes one answer of the stream.
+func (d *Device) receive(ctx context.Context, s *session, resp *devicev1.TailResponse) error {
+	for _, w := range resp.Welcomes {
+		if err := d.join(ctx, s, w); err != nil {
+			return err
+		}
+	}
+	for _, page := range resp.Rooms {
+		if err := d.receivePage(s, page); err != nil {
+			return err
+		}
+	}
+	for _, c := range resp.Closed {
+		if err := d.receiveClosed(c); err != nil {
+			return err
+		}
+	}
+	if resp.CaughtUp {
+		d.caughtUp(s)
+	}
+	poke(s.wakeAck)
+	return nil
+}
+
+// caughtUp notes that everything that was there has been read.
+func (d *Device) caughtUp(s *session) {
+	d.mu.Lock()
+	first := !s.caughtUp
+	s.caughtUp = true
+	d.mu.Unlock()
+	if first {
+		d.connected(Online, nil)
+		poke(s.wakeSend)
+		poke(s.wakeWork)
+	}
+}
+
+// receivePage verifies and applies consecutive entries of a room in one
+// transaction.
+func (d *Device) receivePage(s *session, page *devicev1.RoomEntries) error {
+	id, err := groups.ParseRoomID(page.Room)
+	if err != nil {
+		return err
+	}
+	if !d.follows(id) {
+		return nil
+	}
+	entries := make([]*groups.Entry, len(page.Entries))
+	for i, b := range page.Entries {
+		if entries[i], err = groups.ParseEntry(b); err != nil {
+			return d.park(&Alarm{Room: id, Kind: AlarmChain, Text: err.Error()})
+		}
+	}
+	head, err := d.pageHead(s, id, page.Head)
+	if err != nil {
+		return d.park(&Alarm{Room: id, Kind: AlarmHead, Text: err.Error()})
+	}
+	err = d.change(id, func(tx Tx, r *room) error {
+		for _, e := range entries {
+			if r.State == RoomClosed {
+				return nil
+			}
+			if err := d.apply(tx, r, e); err != nil {
+				return err
+			}
+			if err := r.reachedHead(); err != nil {
+				return err
+			}
+		}
+		return r.expectHead(tx, head)
+	})
+	if alarm, ok := errors.AsType[*Alarm](err); ok {
+		return d.park(alarm)
+	}
+	if errors.Is(err, errGap) {
+		return d.gap(s, id)
+	}
+	return err
+}
+
+// follows says whether entries of a room are wanted.
+func (d *Device) follows(id groups.RoomID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.rooms[id]
+	return r != nil && r.State != RoomClosed && !r.parked
+}
+
+// gap opens the tail again at the cursors; a room that goes on lacking entries
+// is parked.
+func (d *Device) gap(s *session, id groups.RoomID) error {
+	d.mu.Lock()
+	s.gaps[id]++
+	often := s.gaps[id] > maxGaps
+	d.mu.Unlock()
+	if often {
+		return d.park(&Alarm{Room: id, Kind: AlarmChain, Text: "the gateway leaves out entries"})
+	}
+	poke(s.wakeTail)
+	return nil
+}
+
+// park stops following a room for this session, and tells why. The other rooms
+// go on (I13).
+func (d *Device) park(alarm *Alarm) error {
+	d.cfg.Log.Warn("room parked", "room", alarm.Room, "alarm", alarm.Text)
+	return d.change(alarm.Room, func(_ Tx, r *room) error {
+		r.alarm(alarm)
+		r.parked = true
+		return nil
+	})
+}
+
+// receiveClosed notes that the gateway no longer serves a room. If the commit
+// that removed this device has been read, it is closed already.
+func (d *Device) receiveClosed(c *devicev1.RoomClosed) error {
+	id, err := groups.ParseRoomID(c.Room)
+	if err != nil {
+		return err
+	}
+	if !d.follows(id) {
+		return nil
+	}
+	return d.change(id, func(tx Tx, r *room) error {
+		if r.State != RoomLive || groups.Seq(c.Seq) < r.Joined {
+			return nil // about an earlier membership
+		}
+		why := c.Why
+		if why == "" {
+			why = "the gateway says that this device is no longer a member"
+		}
+		a := &applier{d: d, tx: tx, r: r, e: &groups.Entry{}}
+		return a.close(why)
+	})
+}
