@@ -9,34 +9,36 @@ import (
 )
 
 type keyScheduleCase struct {
-	Suite       suite.ID    `json:"cipher_suite"`
-	GroupID     vectors.Hex `json:"group_id"`
-	InitialInit vectors.Hex `json:"initial_init_secret"`
-	Epochs      []struct {
-		TreeHash      vectors.Hex `json:"tree_hash"`
-		Commit        vectors.Hex `json:"commit_secret"`
-		PSK           vectors.Hex `json:"psk_secret"`
-		Confirmed     vectors.Hex `json:"confirmed_transcript_hash"`
-		Context       vectors.Hex `json:"group_context"`
-		Joiner        vectors.Hex `json:"joiner_secret"`
-		Welcome       vectors.Hex `json:"welcome_secret"`
-		Init          vectors.Hex `json:"init_secret"`
-		SenderData    vectors.Hex `json:"sender_data_secret"`
-		Encryption    vectors.Hex `json:"encryption_secret"`
-		ExporterKey   vectors.Hex `json:"exporter_secret"`
-		Authenticator vectors.Hex `json:"epoch_authenticator"`
-		External      vectors.Hex `json:"external_secret"`
-		Confirmation  vectors.Hex `json:"confirmation_key"`
-		Membership    vectors.Hex `json:"membership_key"`
-		Resumption    vectors.Hex `json:"resumption_psk"`
-		ExternalPub   vectors.Hex `json:"external_pub"`
-		Exporter      struct {
-			Label   string
-			Context vectors.Hex
-			Length  int
-			Secret  vectors.Hex
-		}
-	}
+	Suite       suite.ID           `json:"cipher_suite"`
+	GroupID     vectors.Hex        `json:"group_id"`
+	InitialInit vectors.Hex        `json:"initial_init_secret"`
+	Epochs      []keyScheduleEpoch `json:"epochs"`
+}
+
+type keyScheduleEpoch struct {
+	TreeHash      vectors.Hex `json:"tree_hash"`
+	Commit        vectors.Hex `json:"commit_secret"`
+	PSK           vectors.Hex `json:"psk_secret"`
+	Confirmed     vectors.Hex `json:"confirmed_transcript_hash"`
+	Context       vectors.Hex `json:"group_context"`
+	Joiner        vectors.Hex `json:"joiner_secret"`
+	Welcome       vectors.Hex `json:"welcome_secret"`
+	Init          vectors.Hex `json:"init_secret"`
+	SenderData    vectors.Hex `json:"sender_data_secret"`
+	Encryption    vectors.Hex `json:"encryption_secret"`
+	ExporterKey   vectors.Hex `json:"exporter_secret"`
+	Authenticator vectors.Hex `json:"epoch_authenticator"`
+	External      vectors.Hex `json:"external_secret"`
+	Confirmation  vectors.Hex `json:"confirmation_key"`
+	Membership    vectors.Hex `json:"membership_key"`
+	Resumption    vectors.Hex `json:"resumption_psk"`
+	ExternalPub   vectors.Hex `json:"external_pub"`
+	Exporter      struct {
+		Label   string      `json:"label"`
+		Context vectors.Hex `json:"context"`
+		Length  int         `json:"length"`
+		Secret  vectors.Hex `json:"secret"`
+	} `json:"exporter"`
 }
 
 // suiteOf returns the suite of a vector, or counts it as skipped: only the
@@ -56,11 +58,11 @@ func suiteOf(t *testing.T, id suite.ID, skipped map[suite.ID]int) *suite.Suite {
 
 func TestVectorsKeySchedule(t *testing.T) {
 	skipped := map[suite.ID]int{}
-	for _, c := range vectors.Load[keyScheduleCase](t, "key-schedule.json") {
+	vectors.Each(t, "key-schedule.json", func(t *testing.T, c keyScheduleCase) {
 		if s := suiteOf(t, c.Suite, skipped); s != nil {
 			t.Run(s.String(), func(t *testing.T) { checkKeySchedule(t, s, c) })
 		}
-	}
+	})
 	t.Logf("skipped by suite: %v", skipped)
 }
 

@@ -15,52 +15,74 @@ import (
 
 // A passiveCase is the life of a client that only listens.
 type passiveCase struct {
-	Suite        suite.ID    `json:"cipher_suite"`
-	ExternalPSKs []any       `json:"external_psks"`
-	KeyPackage   vectors.Hex `json:"key_package"`
-	Signature    vectors.Hex `json:"signature_priv"`
-	Encryption   vectors.Hex `json:"encryption_priv"`
-	Init         vectors.Hex `json:"init_priv"`
-	Welcome      vectors.Hex `json:"welcome"`
-	RatchetTree  vectors.Hex `json:"ratchet_tree"`
-	Initial      vectors.Hex `json:"initial_epoch_authenticator"`
-	Epochs       []struct {
-		Proposals     []vectors.Hex `json:"proposals"`
-		Commit        vectors.Hex   `json:"commit"`
-		Authenticator vectors.Hex   `json:"epoch_authenticator"`
-	} `json:"epochs"`
+	Suite        suite.ID       `json:"cipher_suite"`
+	ExternalPSKs []any          `json:"external_psks"`
+	KeyPackage   vectors.Hex    `json:"key_package"`
+	Signature    vectors.Hex    `json:"signature_priv"`
+	Encryption   vectors.Hex    `json:"encryption_priv"`
+	Init         vectors.Hex    `json:"init_priv"`
+	Welcome      vectors.Hex    `json:"welcome"`
+	RatchetTree  vectors.Hex    `json:"ratchet_tree"`
+	Initial      vectors.Hex    `json:"initial_epoch_authenticator"`
+	Epochs       []passiveEpoch `json:"epochs"`
 }
 
-// TestVectorsPassiveClient follows the official lives as far as what is built
-// goes. Where one needs more, the feature is counted and said.
+type passiveEpoch struct {
+	Proposals     []vectors.Hex `json:"proposals"`
+	Commit        vectors.Hex   `json:"commit"`
+	Authenticator vectors.Hex   `json:"epoch_authenticator"`
+}
+
+// TestVectorsPassiveClient follows the lives as far as what is built goes.
+// Where one needs more, the feature is counted and said.
 func TestVectorsPassiveClient(t *testing.T) {
-	for name, least := range map[string]struct{ whole, epochs int }{
-		"passive-client-welcome.json":         {20, 0},
-		"passive-client-handling-commit.json": {0, 0}, // all of them begin with a pre-shared key
-		"passive-client-random.json":          {1, 200},
+	for name, least := range map[string]passiveCount{
+		"passive-client-welcome.json":         {whole: 20},
+		"passive-client-handling-commit.json": {}, // all of them begin with a pre-shared key
+		"passive-client-random.json":          {whole: 1, epochs: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			skipped, features, epochs, whole := map[suite.ID]int{}, map[string]int{}, 0, 0
+			count := passiveCount{skipped: map[suite.ID]int{}, features: map[string]int{}}
 			for i, c := range vectors.Load[passiveCase](t, name) {
-				s := suiteOf(t, c.Suite, skipped)
-				if s == nil {
-					continue
-				}
-				n, err := c.live(s)
-				epochs += n
-				if err == nil {
-					whole++
-				} else if feature := missing(err); feature != "" {
-					features[feature]++
-				} else {
-					t.Errorf("case %d, suite %d, after %d epochs: %v", i, c.Suite, n, err)
-				}
+				count.follow(t, i, &c)
 			}
-			t.Logf("%d lives whole, %d epochs; SKIPPED by suite %v, by feature %v", whole, epochs, skipped, features)
-			if whole < least.whole || epochs < least.epochs {
+			t.Logf("%d lives whole, %d epochs; SKIPPED by suite %v, by feature %v", count.whole, count.epochs, count.skipped, count.features)
+			if count.whole < least.whole || count.epochs < least.epochs {
 				t.Errorf("want at least %d lives whole, %d epochs", least.whole, least.epochs)
 			}
 		})
+	}
+}
+
+// TestOwnVectorsPassiveClient follows the project's own lives, all of them.
+func TestOwnVectorsPassiveClient(t *testing.T) {
+	count := passiveCount{skipped: map[suite.ID]int{}, features: map[string]int{}}
+	vectors.EachOwn(t, "passive-client-random.json", func(t *testing.T, c passiveCase) { count.follow(t, count.whole, &c) })
+	if len(count.skipped)+len(count.features) > 0 || count.whole != len(suite.IDs()) {
+		t.Errorf("%d lives whole, skipped %v, %v", count.whole, count.skipped, count.features)
+	}
+}
+
+// A passiveCount is how far lives were followed.
+type passiveCount struct {
+	whole, epochs int
+	skipped       map[suite.ID]int
+	features      map[string]int
+}
+
+func (n *passiveCount) follow(t *testing.T, i int, c *passiveCase) {
+	s := suiteOf(t, c.Suite, n.skipped)
+	if s == nil {
+		return
+	}
+	epochs, err := c.live(s)
+	n.epochs += epochs
+	if err == nil {
+		n.whole++
+	} else if feature := missing(err); feature != "" {
+		n.features[feature]++
+	} else {
+		t.Errorf("case %d, suite %d, after %d epochs: %v", i, c.Suite, epochs, err)
 	}
 }
 

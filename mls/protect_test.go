@@ -13,7 +13,7 @@ import (
 type protectionCase struct {
 	Suite           suite.ID    `json:"cipher_suite"`
 	GroupID         vectors.Hex `json:"group_id"`
-	Epoch           uint64
+	Epoch           uint64      `json:"epoch"`
 	TreeHash        vectors.Hex `json:"tree_hash"`
 	Confirmed       vectors.Hex `json:"confirmed_transcript_hash"`
 	SignaturePriv   vectors.Hex `json:"signature_priv"`
@@ -21,13 +21,13 @@ type protectionCase struct {
 	Encryption      vectors.Hex `json:"encryption_secret"`
 	SenderData      vectors.Hex `json:"sender_data_secret"`
 	Membership      vectors.Hex `json:"membership_key"`
-	Proposal        vectors.Hex
+	Proposal        vectors.Hex `json:"proposal"`
 	ProposalPriv    vectors.Hex `json:"proposal_priv"`
 	ProposalPub     vectors.Hex `json:"proposal_pub"`
-	Commit          vectors.Hex
+	Commit          vectors.Hex `json:"commit"`
 	CommitPriv      vectors.Hex `json:"commit_priv"`
 	CommitPub       vectors.Hex `json:"commit_pub"`
-	Application     vectors.Hex
+	Application     vectors.Hex `json:"application"`
 	ApplicationPriv vectors.Hex `json:"application_priv"`
 }
 
@@ -75,11 +75,11 @@ func (c *protectionCase) open(t *testing.T, e *epoch, message []byte) (wire.Auth
 
 func TestVectorsMessageProtection(t *testing.T) {
 	skipped := map[suite.ID]int{}
-	for _, c := range vectors.Load[protectionCase](t, "message-protection.json") {
+	vectors.Each(t, "message-protection.json", func(t *testing.T, c protectionCase) {
 		if s := suiteOf(t, c.Suite, skipped); s != nil {
 			t.Run(s.String(), func(t *testing.T) { c.check(t, s) })
 		}
-	}
+	})
 	t.Logf("skipped by suite: %v", skipped)
 }
 
@@ -224,10 +224,10 @@ type transcriptCase struct {
 
 func TestVectorsTranscriptHashes(t *testing.T) {
 	skipped := map[suite.ID]int{}
-	for _, c := range vectors.Load[transcriptCase](t, "transcript-hashes.json") {
+	vectors.Each(t, "transcript-hashes.json", func(t *testing.T, c transcriptCase) {
 		s := suiteOf(t, c.Suite, skipped)
 		if s == nil {
-			continue
+			return
 		}
 		ac, err := wire.Unmarshal[wire.AuthenticatedContent](c.Content)
 		if err != nil {
@@ -243,6 +243,6 @@ func TestVectorsTranscriptHashes(t *testing.T) {
 		if !bytes.Equal(interimHash(s, confirmed, ac.Auth.ConfirmationTag), c.Interim) {
 			t.Errorf("suite %d: interim transcript hash differs", c.Suite)
 		}
-	}
+	})
 	t.Logf("skipped by suite: %v", skipped)
 }

@@ -17,25 +17,28 @@ type secretTreeCase struct {
 	Encryption vectors.Hex `json:"encryption_secret"`
 	SenderData struct {
 		Secret     vectors.Hex `json:"sender_data_secret"`
-		Ciphertext vectors.Hex
-		Key, Nonce vectors.Hex
+		Ciphertext vectors.Hex `json:"ciphertext"`
+		Key        vectors.Hex `json:"key"`
+		Nonce      vectors.Hex `json:"nonce"`
 	} `json:"sender_data"`
-	Leaves [][]struct {
-		Generation       uint32
-		ApplicationKey   vectors.Hex `json:"application_key"`
-		ApplicationNonce vectors.Hex `json:"application_nonce"`
-		HandshakeKey     vectors.Hex `json:"handshake_key"`
-		HandshakeNonce   vectors.Hex `json:"handshake_nonce"`
-	}
+	Leaves [][]secretTreeKeys `json:"leaves"`
+}
+
+type secretTreeKeys struct {
+	Generation       uint32      `json:"generation"`
+	ApplicationKey   vectors.Hex `json:"application_key"`
+	ApplicationNonce vectors.Hex `json:"application_nonce"`
+	HandshakeKey     vectors.Hex `json:"handshake_key"`
+	HandshakeNonce   vectors.Hex `json:"handshake_nonce"`
 }
 
 func TestVectorsSecretTree(t *testing.T) {
 	skipped := map[suite.ID]int{}
-	for _, c := range vectors.Load[secretTreeCase](t, "secret-tree.json") {
+	vectors.Each(t, "secret-tree.json", func(t *testing.T, c secretTreeCase) {
 		if s := suiteOf(t, c.Suite, skipped); s != nil {
 			checkSecretTree(t, s, c)
 		}
-	}
+	})
 	t.Logf("skipped by suite: %v", skipped)
 }
 

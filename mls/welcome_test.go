@@ -15,16 +15,16 @@ type welcomeCase struct {
 	InitPriv   vectors.Hex `json:"init_priv"`
 	KeyPackage vectors.Hex `json:"key_package"`
 	SignerPub  vectors.Hex `json:"signer_pub"`
-	Welcome    vectors.Hex
+	Welcome    vectors.Hex `json:"welcome"`
 }
 
 func TestVectorsWelcome(t *testing.T) {
 	skipped := map[suite.ID]int{}
-	for _, c := range vectors.Load[welcomeCase](t, "welcome.json") {
+	vectors.Each(t, "welcome.json", func(t *testing.T, c welcomeCase) {
 		if s := suiteOf(t, c.Suite, skipped); s != nil {
 			t.Run(s.String(), func(t *testing.T) { checkWelcome(t, s, c) })
 		}
-	}
+	})
 	t.Logf("skipped by suite: %v", skipped)
 }
 

@@ -12,20 +12,25 @@ import (
 // own file of that name, in mls/testdata, which a lone clone has too.
 func Each[T any](t *testing.T, name string, check func(*testing.T, T)) {
 	t.Helper()
-	t.Run("own", func(t *testing.T) {
-		cases, err := readOwn[T](name)
-		if err != nil || len(cases) == 0 {
-			t.Fatalf("own vectors: %d cases, %v", len(cases), err)
-		}
-		for _, c := range cases {
-			check(t, c)
-		}
-	})
+	t.Run("own", func(t *testing.T) { EachOwn(t, name, check) })
 	t.Run("official", func(t *testing.T) {
 		for _, c := range Load[T](t, name) {
 			check(t, c)
 		}
 	})
+}
+
+// EachOwn runs check on every case of the project's own file name, which must
+// be there.
+func EachOwn[T any](t *testing.T, name string, check func(*testing.T, T)) {
+	t.Helper()
+	cases, err := readOwn[T](name)
+	if err != nil || len(cases) == 0 {
+		t.Fatalf("own vectors: %d cases, %v", len(cases), err)
+	}
+	for _, c := range cases {
+		check(t, c)
+	}
 }
 
 // WriteOwn writes the project's own file name, a JSON array of T.
