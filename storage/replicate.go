@@ -105,7 +105,7 @@ func (s *Store) extend(r *room, b *groups.Batch, done func(groups.Head, error)) 
 	for i := range fresh {
 		o, err := s.verify(r, &fresh[i], &b.Head.Head)
 		if err != nil {
-			return false, err
+			return s.behind(r, done, err)
 		}
 		if i == len(fresh)-1 {
 			o.signed, o.landed = b.Head, done
@@ -119,19 +119,27 @@ func (s *Store) extend(r *room, b *groups.Batch, done func(groups.Head, error)) 
 }
 
 // nothingNew answers a batch whose entries are held already, some of them
-// perhaps not durably yet: then done waits for a write behind them.
+// perhaps not durably yet.
 func (s *Store) nothingNew(r *room, b *groups.Batch, done func(groups.Head, error)) (waits bool, err error) {
 	if h := &b.Head.Head; h.Seq == r.tipAt.Seq && h.Hash != r.tipAt.Hash {
 		return false, s.parkBad(r, groups.Errorf(groups.Invalid,
 			"%s has two histories: at entry %d its hub signed %s, here is %s", r.id, h.Seq, h.Hash, r.tipAt.Hash))
 	}
-	if r.view.Load().last.Seq == r.tipAt.Seq {
-		return false, nil
+	return s.behind(r, done, nil)
+}
+
+// behind lets done hear err once what was accepted of the room so far is
+// durable, so that the head it is told is the one held.
+func (s *Store) behind(r *room, done func(groups.Head, error), err error) (waits bool, _ error) {
+	if r.view.Load().last.Seq == r.tipAt.Seq || !s.queue.reserve(0) {
+		return false, err
 	}
-	if !s.queue.reserve(0) {
-		return false, errBusy()
-	}
-	o := &op{landed: done, head: r.tipAt}
+	o := &op{head: r.tipAt, landed: func(h groups.Head, failed error) {
+		if err != nil {
+			failed = err
+		}
+		done(h, failed)
+	}}
 	if !s.queue.push(o) {
 		s.queue.release(1, 0)
 		return false, errClosed()
