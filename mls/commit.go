@@ -173,8 +173,9 @@ type committed struct {
 func (c *committed) renew() (err error) {
 	o := c.options
 	if !c.staged.PathRequired && !o.ForcePath && o.Leaf == (LeafOptions{}) {
-		c.state, err = c.staged.Next()
-		c.keys = c.keys.next(c.state.Tree, nil)
+		if c.state, err = c.staged.Next(); err == nil {
+			c.keys = c.keys.next(c.state.Tree, nil)
+		}
 		return err
 	}
 	g, s, own := c.group, c.group.suite, c.group.OwnLeaf()

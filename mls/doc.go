@@ -12,5 +12,5 @@
 // It knows the key schedule, the secret tree, the private keys of a member's
 // path, and which messages are valid. It must not know rooms, sites, networks,
 // files, clocks or people: time is given to it, records are taken from it, and
-// what a credential means is asked of a Validator.
+// what a credential means is asked of the application.
 package mls

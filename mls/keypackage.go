@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parley/mls/suite"
+	"parley/mls/tree"
 	"parley/mls/wire"
 )
 
@@ -61,7 +62,9 @@ type KeyPackage struct {
 	leaf  *suite.HPKEPrivateKey
 }
 
-// NewKeyPackage makes a key package of fresh keys for id.
+// NewKeyPackage makes a key package of fresh keys for id. It fails with an error
+// of mls/tree if others would refuse it, such as tree.ErrCredentialKey if the
+// certificate is for another key.
 func NewKeyPackage(s *suite.Suite, id Identity, o KeyPackageOptions) (*KeyPackage, error) {
 	init, err := s.GenerateKeyPair()
 	if err != nil {
@@ -86,8 +89,20 @@ func NewKeyPackage(s *suite.Suite, id Identity, o KeyPackageOptions) (*KeyPackag
 	if err != nil {
 		return nil, fmt.Errorf("sign key package: %w", err)
 	}
+	if err := (&tree.Config{Credentials: unjudged{}}).VerifyKeyPackage(s, &k); err != nil {
+		return nil, fmt.Errorf("make key package: %w", err)
+	}
 	return &KeyPackage{k, s, init, leafKey}, nil
 }
+
+// unjudged leaves it to others what our own credential means.
+type unjudged struct{}
+
+// Validate accepts any credential.
+func (unjudged) Validate(wire.Credential, []byte) error { return nil }
+
+// Succeeds accepts any credential.
+func (unjudged) Succeeds(_, _ wire.Credential) error { return nil }
 
 // newLeaf makes the signed leaf node of a key package.
 func newLeaf(s *suite.Suite, id Identity, key *suite.HPKEPrivateKey, o KeyPackageOptions) (wire.LeafNode, error) {

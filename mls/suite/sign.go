@@ -110,6 +110,9 @@ func (s *Suite) SignaturePublicKey(key crypto.PublicKey) ([]byte, error) {
 // PublicKey returns the encoded SignaturePublicKey. It must not be changed.
 func (k *SignaturePrivateKey) PublicKey() []byte { return k.public }
 
+// Signer returns the key as the standard library has it.
+func (k *SignaturePrivateKey) Signer() crypto.Signer { return k.signer }
+
 // Bytes returns the private key as NewSignaturePrivateKey reads it, or
 // ErrBadKey if it is not ours to read.
 func (k *SignaturePrivateKey) Bytes() ([]byte, error) {
