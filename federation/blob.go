@@ -151,20 +151,25 @@ func (f *fetcher) fetch(w *want) {
 		result = kindOf(err).String()
 		n.log.Debug("a blob was not fetched", "blob", w.hash.String(), "peer", string(l.peer), "error", err)
 	}
+	f.file(w, result, asked)
+}
+
+// file notes what became of a fetch: asked says that a peer answered.
+func (f *fetcher) file(w *want, result string, asked bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if asked && result != "ok" {
 		w.tries++
 	}
 	if w.tries >= maxBlobTries {
-		n.log.Warn("a blob is given up: nobody has it", "blob", w.hash.String(), "site", string(w.site))
+		f.node.log.Warn("a blob is given up: nobody has it", "blob", w.hash.String(), "site", string(w.site))
 		result = "given up"
 	}
-	n.metrics.blobs.WithLabelValues(result).Inc()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.node.metrics.blobs.WithLabelValues(result).Inc()
 	if result == "ok" || result == "given up" {
 		delete(f.wanted, w.hash)
 		return
 	}
 	w.delay = min(max(2*w.delay, firstRetry), lastRetry)
-	w.at = n.cfg.Now().Add(w.delay)
+	w.at = f.node.cfg.Now().Add(w.delay)
 }

@@ -92,32 +92,39 @@ type gossip struct {
 	list *memberlist.Memberlist
 	wake chan struct{}
 	link string // this node's link address
+	self string // and gossip address
 
 	mu      sync.Mutex // never held while memberlist is called
 	members map[groups.NodeID]*member
 	told    string // what others were told of this node last
+	leaving bool
 }
 
 // A member is a sibling as gossip tells of it.
 type member struct {
 	gossip string // host:port
 	link   string
-	state  string // alive, suspect, failed, left
+	state  string // alive, failed, leaving, left
 	since  time.Time
 	rooms  uint32
 	load   uint32
 	owned  []groups.RoomID
 }
 
-// startGossip binds the gossip address; run does the rest.
-func startGossip(n *Node, cfg Gossip) (*gossip, error) {
-	g := &gossip{node: n, cfg: cfg, wake: make(chan struct{}, 1), members: make(map[groups.NodeID]*member)}
+func newGossip(n *Node, cfg Gossip) *gossip {
+	return &gossip{node: n, cfg: cfg, wake: make(chan struct{}, 1), members: make(map[groups.NodeID]*member)}
+}
+
+// start binds the gossip address; run does the rest. Siblings may be heard of
+// before it returns.
+func (g *gossip) start() error {
+	n, cfg := g.node, g.cfg
 	host, _, _ := splitPort(cfg.advertised())
 	g.link = cfg.LinkAddress
 	if g.link == "" {
 		_, linkPort, err := net.SplitHostPort(n.conn.LocalAddr().String())
 		if err != nil {
-			return nil, fmt.Errorf("federation: address of the links: %w", err)
+			return fmt.Errorf("federation: address of the links: %w", err)
 		}
 		g.link = net.JoinHostPort(host, linkPort)
 	}
@@ -136,10 +143,10 @@ func startGossip(n *Node, cfg Gossip) (*gossip, error) {
 	c.Logger = log.New(gossipLog{n}, "", 0)
 	list, err := memberlist.Create(c)
 	if err != nil {
-		return nil, fmt.Errorf("federation: gossip: %w", err)
+		return fmt.Errorf("federation: gossip: %w", err)
 	}
-	g.list = list
-	return g, nil
+	g.list, g.self = list, list.LocalNode().Address()
+	return nil
 }
 
 // run looks again and again for nodes that are not heard of: memberlist does
@@ -164,14 +171,13 @@ func (g *gossip) run() {
 // rejoin joins the configured addresses and all members known once, but for
 // those that are alive or have left.
 func (g *gossip) rejoin() {
-	alive := []string{g.list.LocalNode().Address()}
-	for _, m := range g.list.Members() {
-		alive = append(alive, m.Address())
-	}
 	g.mu.Lock()
-	targets := slices.Clone(g.cfg.Join)
+	alive, targets := []string{g.self}, slices.Clone(g.cfg.Join)
 	for _, m := range g.members {
-		if m.state == "failed" && !slices.Contains(targets, m.gossip) {
+		switch {
+		case m.state == "alive":
+			alive = append(alive, m.gossip)
+		case m.state == "failed" && !slices.Contains(targets, m.gossip):
 			targets = append(targets, m.gossip)
 		}
 	}
@@ -204,8 +210,16 @@ func (g *gossip) update() {
 	}
 }
 
-// stop says goodbye and closes the sockets.
+// stop says goodbye and closes the sockets. Metadata says it first: memberlist
+// does not tell others whether a node left or was lost.
 func (g *gossip) stop() {
+	if g.list == nil {
+		return
+	}
+	g.mu.Lock()
+	g.leaving = true
+	g.mu.Unlock()
+	g.update()
 	if err := g.list.Leave(leaveTime); err != nil {
 		g.node.log.Debug("gossip: leave", "error", err)
 	}

@@ -13,8 +13,11 @@ import (
 // NodeMeta says of this node what others need to link to it. Rooms are told in
 // LocalState: they do not fit.
 func (g *gossip) NodeMeta(limit int) []byte {
+	g.mu.Lock()
+	leaving := g.leaving
+	g.mu.Unlock()
 	b, err := proto.Marshal(&linkv1.NodeMeta{
-		Node: string(g.node.cfg.Node), Address: g.link,
+		Node: string(g.node.cfg.Node), Address: g.link, Leaving: leaving,
 		Rooms: uint32(len(g.node.cfg.Rooms.Rooms())), Load: g.node.cfg.Load(),
 	})
 	if err != nil || len(b) > limit {
@@ -132,13 +135,7 @@ func (g *gossip) NotifyUpdate(m *memberlist.Node) { g.heard(m, "alive") }
 
 // NotifyLeave is a sibling that left, or is not heard any more. It is still
 // dialled in the second case: gossip may be wrong.
-func (g *gossip) NotifyLeave(m *memberlist.Node) {
-	if m.State == memberlist.StateLeft {
-		g.heard(m, "left")
-		return
-	}
-	g.heard(m, "failed")
-}
+func (g *gossip) NotifyLeave(m *memberlist.Node) { g.heard(m, "failed") }
 
 // heard files news of a node and has it dialled. It is called under
 // memberlist's locks and does not call it.
@@ -158,6 +155,12 @@ func (g *gossip) heard(m *memberlist.Node, state string) {
 	if known == nil {
 		known = &member{}
 		g.members[id] = known
+	}
+	switch {
+	case state == "failed" && (meta.Leaving || known.state == "left"):
+		state = "left"
+	case meta.Leaving:
+		state = "leaving"
 	}
 	if known.state != state {
 		known.state, known.since = state, g.node.cfg.Now()
@@ -180,7 +183,7 @@ func (n *Node) sibling(id groups.NodeID, address, state string) {
 	defer n.mu.Unlock()
 	d := n.dialers[string(id)]
 	switch {
-	case d != nil && (state == "left" || d.addresses[0] != address):
+	case d != nil && (state == "left" || state == "leaving" || d.addresses[0] != address):
 		d.stop()
 		delete(n.dialers, d.name)
 	case d != nil && state == "alive":

@@ -39,6 +39,8 @@ type Node struct {
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	wg        sync.WaitGroup
+	ending    sync.Once
+	endErr    error
 
 	mu      sync.Mutex // guards what follows
 	started bool
@@ -77,35 +79,32 @@ func New(cfg Config) (*Node, error) {
 	n.follower = newFollower(n)
 	n.offerer = newOfferer(n)
 	n.fetcher = newFetcher(n)
+	if cfg.Gossip != nil {
+		n.gossip = newGossip(n, *cfg.Gossip)
+	}
 	return n, nil
 }
 
-// Start binds the address, then dials, accepts and gossips until Close.
+// Start binds the address, then dials, accepts and gossips until Close. A node
+// is started once; after an error it is closed.
 func (n *Node) Start() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.started {
-		return errors.New("federation: started before")
-	}
-	if err := n.listen(); err != nil {
+	if err := n.begin(); err != nil {
 		return err
 	}
-	if n.cfg.Gossip != nil {
-		g, err := startGossip(n, *n.cfg.Gossip)
-		if err != nil {
-			n.unlisten()
+	if n.gossip != nil {
+		// Not under mu: gossip tells of siblings while it starts.
+		if err := n.gossip.start(); err != nil {
+			n.Close()
 			return err
 		}
-		n.gossip = g
+		n.wg.Go(n.gossip.run)
 	}
-	n.started = true
 	n.wg.Go(n.accept)
 	n.wg.Go(n.follower.run)
 	n.wg.Go(n.offerer.run)
 	n.wg.Go(n.fetcher.run)
-	if n.gossip != nil {
-		n.wg.Go(n.gossip.run)
-	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, p := range n.cfg.Sites {
 		if len(p.Addresses) > 0 {
 			n.startDialer(&dialer{name: string(p.Site), site: p.Site, addresses: p.Addresses})
@@ -114,6 +113,20 @@ func (n *Node) Start() error {
 	for _, a := range n.cfg.Siblings {
 		n.startDialer(&dialer{name: a, site: n.site, addresses: []string{a}})
 	}
+	return nil
+}
+
+// begin binds the address.
+func (n *Node) begin() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.started || n.ctx.Err() != nil {
+		return errors.New("federation: a node starts once")
+	}
+	if err := n.listen(); err != nil {
+		return err
+	}
+	n.started = true
 	return nil
 }
 
@@ -136,11 +149,14 @@ func (n *Node) Close() error {
 	if !started {
 		return nil
 	}
-	if n.gossip != nil {
-		n.gossip.stop()
-	}
-	n.wg.Wait()
-	return n.unlisten()
+	n.ending.Do(func() {
+		if n.gossip != nil {
+			n.gossip.stop()
+		}
+		n.wg.Wait()
+		n.endErr = n.unlisten()
+	})
+	return n.endErr
 }
 
 // Addr returns the address the links listen on; nil before Start.

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/memberlist"
-
 	"parley/groups"
 )
 
@@ -28,7 +26,7 @@ type PeerStatus struct {
 // A NodeStatus is what an operator should know of a node of this site.
 type NodeStatus struct {
 	Node    groups.NodeID
-	State   string // self; alive, suspect, failed, left: as gossip tells; linked: without gossip
+	State   string // self; alive, leaving, left, failed (not heard of), suspect (not heard of, but linked); linked (without gossip)
 	Address string // of its links
 	Linked  bool
 	Since   time.Time
@@ -110,6 +108,9 @@ func (n *Node) Nodes() []NodeStatus {
 		seen[out[i].Node] = true
 		if l := n.linkTo(out[i].Node); l != nil {
 			out[i].Linked, out[i].RTT = true, l.conn.ConnectionStats().SmoothedRTT
+			if out[i].State == "failed" {
+				out[i].State = "suspect"
+			}
 		}
 	}
 	for _, l := range n.linksOf(n.site) {
@@ -128,19 +129,11 @@ func (n *Node) Nodes() []NodeStatus {
 
 // status tells of the members that gossip knows.
 func (g *gossip) status() []NodeStatus {
-	suspects := make(map[string]bool)
-	for _, m := range g.list.Members() {
-		suspects[m.Name] = m.State == memberlist.StateSuspect
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var out []NodeStatus
 	for id, m := range g.members {
-		s := NodeStatus{Node: id, State: m.state, Address: m.link, Since: m.since, Rooms: m.rooms, Load: m.load}
-		if m.state == "alive" && suspects[string(id)] {
-			s.State = "suspect"
-		}
-		out = append(out, s)
+		out = append(out, NodeStatus{Node: id, State: m.state, Address: m.link, Since: m.since, Rooms: m.rooms, Load: m.load})
 	}
 	return out
 }

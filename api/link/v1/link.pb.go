@@ -1374,7 +1374,8 @@ type NodeMeta struct {
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"` // of its links
 	Rooms         uint32                 `protobuf:"varint,3,opt,name=rooms,proto3" json:"rooms,omitempty"`
-	Load          uint32                 `protobuf:"varint,4,opt,name=load,proto3" json:"load,omitempty"` // percent
+	Load          uint32                 `protobuf:"varint,4,opt,name=load,proto3" json:"load,omitempty"`       // percent
+	Leaving       bool                   `protobuf:"varint,5,opt,name=leaving,proto3" json:"leaving,omitempty"` // the node is about to stop
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1435,6 +1436,13 @@ func (x *NodeMeta) GetLoad() uint32 {
 		return x.Load
 	}
 	return 0
+}
+
+func (x *NodeMeta) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
 }
 
 // NodeRooms is what gossip's push/pull says of a node's rooms.
@@ -1605,12 +1613,13 @@ const file_link_v1_link_proto_rawDesc = "" +
 	"\n" +
 	"BlobHeader\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x121\n" +
-	"\arefusal\x18\x02 \x01(\v2\x17.parley.link.v1.RefusalR\arefusal\"b\n" +
+	"\arefusal\x18\x02 \x01(\v2\x17.parley.link.v1.RefusalR\arefusal\"|\n" +
 	"\bNodeMeta\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05rooms\x18\x03 \x01(\rR\x05rooms\x12\x12\n" +
-	"\x04load\x18\x04 \x01(\rR\x04load\"I\n" +
+	"\x04load\x18\x04 \x01(\rR\x04load\x12\x18\n" +
+	"\aleaving\x18\x05 \x01(\bR\aleaving\"I\n" +
 	"\tNodeRooms\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05owned\x18\x02 \x03(\tR\x05owned\x12\x12\n" +
