@@ -188,8 +188,7 @@ func (m *Model) doCreate(args []string) tea.Cmd {
 	m.tell("making " + args[0] + " ...")
 	return m.act(func(ctx context.Context) doneMsg {
 		me := d.ID().User()
-		spec := client.RoomSpec{Room: room, Policy: groups.DefaultPolicy(me)}
-		if _, err := d.CreateRoom(ctx, spec); err != nil {
+		if _, err := d.CreateRoom(ctx, client.RoomSpec{Room: room}); err != nil {
 			return doneMsg{err: err}
 		}
 		waiting, err := d.Add(ctx, room, append([]groups.UserID{me}, users...)...)

@@ -15,6 +15,7 @@ import (
 // goroutines; *client.Device is one.
 type Reader interface {
 	Rooms() ([]client.RoomInfo, error)
+	Room(room groups.RoomID) (client.RoomInfo, error)
 	History(room groups.RoomID, q client.HistoryQuery) ([]client.Message, error)
 	Members(room groups.RoomID) ([]client.Member, error)
 	Wishes(room groups.RoomID) ([]client.Wish, error)

@@ -9,7 +9,6 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"parley/client"
-	"parley/groups"
 )
 
 const (
@@ -283,6 +282,3 @@ func orElse(s, other string) string {
 	}
 	return s
 }
-
-// roomName writes the room shown, or where it is asked for.
-func (m *Model) roomName(room groups.RoomID) string { return m.names.Room(room) }

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"errors"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -101,7 +102,7 @@ func (m *Model) load(kinds loadKind) tea.Cmd {
 	if fresh&loadRooms != 0 {
 		cmds = append(cmds, func() tea.Msg {
 			rooms, err := d.Rooms()
-			return roomsMsg{rooms, err}
+			return roomsMsg{rooms, errors.Join(err, complete(d, rooms, room))}
 		})
 	}
 	if fresh&loadHistory != 0 {
@@ -121,6 +122,20 @@ func (m *Model) load(kinds loadKind) tea.Cmd {
 		})
 	}
 	return tea.Batch(cmds...)
+}
+
+// complete adds to the room shown what is not in the list: its authenticator.
+func complete(d Reader, rooms []client.RoomInfo, room groups.RoomID) error {
+	for i := range rooms {
+		if rooms[i].Room == room {
+			full, err := d.Room(room)
+			if err != nil {
+				return err
+			}
+			rooms[i] = full
+		}
+	}
+	return nil
 }
 
 // events takes what has happened.

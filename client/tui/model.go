@@ -157,7 +157,7 @@ func (m *Model) show(room groups.RoomID) tea.Cmd {
 	m.about, m.room, m.members, m.wishes, m.notice = d.about, room, nil, nil, notice{}
 	m.line = timeline{want: pageMessages, selected: none}
 	m.loads.forget(loadHistory | loadMembers)
-	return m.load(loadHistory | loadMembers)
+	return m.load(loadAll)
 }
 
 // tell shows a notice.

@@ -35,27 +35,27 @@ type timeline struct {
 	keep   anchor     // what has to stay in place when new messages are laid out
 }
 
-// A key tells messages apart.
-type key struct {
+// A messageKey tells messages apart.
+type messageKey struct {
 	id  client.MessageID
 	seq groups.Seq
 }
 
-func keyOf(m *client.Message) key {
+func keyOf(m *client.Message) messageKey {
 	if m.ID != (client.MessageID{}) {
-		return key{id: m.ID}
+		return messageKey{id: m.ID}
 	}
-	return key{seq: m.Seq}
+	return messageKey{seq: m.Seq}
 }
 
 // find returns the index of a message, or none.
-func (t *timeline) find(k key) int {
+func (t *timeline) find(k messageKey) int {
 	return slices.IndexFunc(t.messages, func(m client.Message) bool { return keyOf(&m) == k })
 }
 
 // byID returns a message that is loaded, or nil.
 func (t *timeline) byID(id client.MessageID) *client.Message {
-	if i := t.find(key{id: id}); i >= 0 {
+	if i := t.find(messageKey{id: id}); i >= 0 {
 		return &t.messages[i]
 	}
 	return nil
@@ -67,7 +67,7 @@ func (t *timeline) take(messages []client.Message, want int) {
 	if !t.keep.set {
 		t.keep = t.anchor()
 	}
-	var at *key
+	var at *messageKey
 	if t.selected != none {
 		k := keyOf(&t.messages[t.selected])
 		at = &k
@@ -101,7 +101,7 @@ func (t *timeline) lines(from int) int {
 // anchor is what stays in place when a scrolled view is laid out again: the
 // message at the lower edge and how many of its lines are hidden.
 type anchor struct {
-	key    key
+	key    messageKey
 	hidden int
 	set    bool
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"parley/client"
+)
+
+// errGaveUp says that a first attempt to connect has failed.
+var errGaveUp = errors.New("the gateway is not reachable")
+
+// caughtUp waits until everything at the gateway has been read, or until Run
+// has given up.
+func (s *session) caughtUp(ctx context.Context) error {
+	return s.await(ctx, s.CaughtUp)
+}
+
+// await runs an act that waits for the device to be online. If the device can
+// not come online, the answer says why, as far as that is known.
+func (s *session) await(ctx context.Context, act func(context.Context) error) error {
+	return s.awaitOr(ctx, act, func(error) bool { return false })
+}
+
+// awaitOr is await that ends, with errGaveUp, as soon as giveUp says so of a
+// failed attempt to connect.
+func (s *session) awaitOr(ctx context.Context, act func(context.Context) error, giveUp func(error) bool) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sub := s.Subscribe(16)
+	defer sub.Close()
+	var last error // why the last attempt to connect has failed
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case e, ok := <-sub.C:
+				if !ok {
+					return
+				}
+				if e.Kind != client.EventConnection {
+					continue
+				}
+				if last = e.Err; last != nil && giveUp(last) {
+					cancel(fmt.Errorf("%w: %w", errGaveUp, last))
+				}
+			case <-s.ended:
+				cancel(s.why)
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	err := act(ctx)
+	cause := context.Cause(ctx)
+	cancel(nil)
+	<-watched
+	switch {
+	case err == nil:
+		return nil
+	case cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded):
+		return cause
+	case last != nil:
+		return fmt.Errorf("%w (%w)", err, last)
+	}
+	return err
+}
