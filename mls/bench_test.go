@@ -170,3 +170,57 @@ func BenchmarkTakeChangesOfCommit(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAdd adds all the others to a group of one in one commit.
+func BenchmarkAdd(b *testing.B) {
+	for _, n := range []int{100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			first, packages, _ := crowd(b, n)
+			size := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				size = len(commit(b, first.group, CommitOptions{Adds: packages}).Welcome)
+			}
+			b.ReportMetric(float64(size), "welcome-bytes")
+		})
+	}
+}
+
+// BenchmarkJoin joins a group that was made so.
+func BenchmarkJoin(b *testing.B) {
+	for _, n := range []int{100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			first, packages, last := crowd(b, n)
+			p := commit(b, first.group, CommitOptions{Adds: append(packages, &last.kp.Public)})
+			ratchetTree := wire.Marshal(p.Next.Tree())
+			b.ReportMetric(float64(len(ratchetTree)), "tree-bytes")
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Join(JoinOptions{
+					Welcome: p.Welcome, KeyPackage: last.kp, Signer: last.signer, RatchetTree: ratchetTree, Credentials: anyone{},
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// A waiting is a person with a key package.
+type waiting struct {
+	*person
+	kp *KeyPackage
+}
+
+// crowd returns somebody with a group, n key packages to add, and one more.
+func crowd(b *testing.B, n int) (*person, []*wire.KeyPackage, waiting) {
+	b.Helper()
+	s := testSuite(b)
+	first, last := newPerson(b, s, "first"), newPerson(b, s, "last")
+	first.create(b)
+	packages := make([]*wire.KeyPackage, n)
+	for i := range packages {
+		packages[i] = &newPerson(b, s, fmt.Sprint(i)).keyPackage(b).Public
+	}
+	return first, packages, waiting{last, last.keyPackage(b)}
+}
