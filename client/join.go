@@ -72,7 +72,7 @@ func unusable(format string, args ...any) error {
 
 // accept takes a Welcome through all checks and makes the room.
 func (d *Device) accept(ctx context.Context, s *session, in *invitation) error {
-	if err := d.checkWelcome(s, in); err != nil {
+	if err := d.checkWelcome(ctx, s, in); err != nil {
 		return err
 	}
 	if err := d.findKeyPackage(in); err != nil {
@@ -108,7 +108,7 @@ func (d *Device) accept(ctx context.Context, s *session, in *invitation) error {
 }
 
 // checkWelcome checks what the gateway says about a Welcome.
-func (d *Device) checkWelcome(s *session, in *invitation) error {
+func (d *Device) checkWelcome(ctx context.Context, s *session, in *invitation) error {
 	w := in.welcome
 	var err error
 	if in.room, err = groups.ParseRoomID(w.Room); err != nil {
@@ -125,7 +125,7 @@ func (d *Device) checkWelcome(s *session, in *invitation) error {
 	if full || w.Seq == 0 || len(w.EntryHash) != len(groups.Hash{}) {
 		return unusable("room %s at entry %d", in.room, w.Seq)
 	}
-	head, err := d.pageHead(s, in.room, w.Head)
+	head, err := d.pageHead(ctx, s, in.room, w.Head)
 	if err != nil {
 		return unusable("%w", err)
 	}

@@ -97,7 +97,7 @@ func (d *Device) receive(ctx context.Context, s *session, resp *devicev1.TailRes
 		}
 	}
 	for _, page := range resp.Rooms {
-		if err := d.receivePage(s, page); err != nil {
+		if err := d.receivePage(ctx, s, page); err != nil {
 			return err
 		}
 	}
@@ -110,6 +110,7 @@ func (d *Device) receive(ctx context.Context, s *session, resp *devicev1.TailRes
 		d.caughtUp(s)
 	}
 	poke(s.wakeAck)
+	poke(s.wakeSend) // a room may have waited for an entry
 	return nil
 }
 
@@ -128,7 +129,7 @@ func (d *Device) caughtUp(s *session) {
 
 // receivePage verifies and applies consecutive entries of a room in one
 // transaction.
-func (d *Device) receivePage(s *session, page *devicev1.RoomEntries) error {
+func (d *Device) receivePage(ctx context.Context, s *session, page *devicev1.RoomEntries) error {
 	id, err := groups.ParseRoomID(page.Room)
 	if err != nil {
 		return err
@@ -142,7 +143,7 @@ func (d *Device) receivePage(s *session, page *devicev1.RoomEntries) error {
 			return d.park(&Alarm{Room: id, Kind: AlarmChain, Text: err.Error()})
 		}
 	}
-	head, err := d.pageHead(s, id, page.Head)
+	head, err := d.pageHead(ctx, s, id, page.Head)
 	if err != nil {
 		return d.park(&Alarm{Room: id, Kind: AlarmHead, Text: err.Error()})
 	}

@@ -1,13 +1,15 @@
 package client
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"parley/groups"
 )
 
 // pageHead verifies the signed head that came with a page; nil if none did.
-func (d *Device) pageHead(s *session, id groups.RoomID, b []byte) (*groups.SignedHead, error) {
+func (d *Device) pageHead(ctx context.Context, s *session, id groups.RoomID, b []byte) (*groups.SignedHead, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
@@ -18,7 +20,25 @@ func (d *Device) pageHead(s *session, id groups.RoomID, b []byte) (*groups.Signe
 	if head.Head.Room != id {
 		return nil, fmt.Errorf("a head of %s came with entries of %s", head.Head.Room, id)
 	}
+	if err := d.learnSigner(ctx, s, head.Signer); err != nil {
+		return nil, err
+	}
 	return head, head.Verify(d.headVerifier(s))
+}
+
+// learnEvery bounds how often an unknown signer makes us log in again.
+const learnEvery = time.Minute
+
+// learnSigner logs in again if a head is signed under an ordering certificate
+// that has come since the last login.
+func (d *Device) learnSigner(ctx context.Context, s *session, signer groups.Hash) error {
+	d.mu.Lock()
+	known := s.heads.knows(signer) || d.cfg.Now().Sub(s.loggedIn) < learnEvery
+	d.mu.Unlock()
+	if known {
+		return nil
+	}
+	return d.login(ctx, s)
 }
 
 // expectHead holds our chain against a signed head: now, if we have been
