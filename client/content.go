@@ -21,6 +21,12 @@ func (id MessageID) String() string { return hex.EncodeToString(id[:]) }
 // MarshalText writes the id in hex.
 func (id MessageID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
+// UnmarshalText reads what MarshalText wrote.
+func (id *MessageID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseMessageID(string(b))
+	return err
+}
+
 // ParseMessageID reads 32 hex digits.
 func ParseMessageID(s string) (id MessageID, err error) {
 	if n, err := hex.Decode(id[:], []byte(s[:min(len(s), 2*len(id))])); err != nil || n != len(id) || len(s) != 2*len(id) {

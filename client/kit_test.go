@@ -19,6 +19,9 @@ import (
 	"parley/client/store"
 	"parley/coi"
 	"parley/groups"
+	"parley/mls"
+	"parley/mls/suite"
+	"parley/mls/wire"
 )
 
 type x509Cert = x509.Certificate
@@ -190,4 +193,27 @@ func agree(phones ...*phone) {
 			p.t.Fatalf("%s: %v", other.ID(), info.Alarms)
 		}
 	}
+}
+
+func cmpString[T ~string](a, b T) int { return strings.Compare(string(a), string(b)) }
+
+// keyPackages makes n key packages of a device that nobody runs.
+func (h *hub) keyPackages(name string, n int) (list []groups.KeyPackage) {
+	user, device, _ := strings.Cut(name, "/")
+	public, key := must2(ed25519.GenerateKey(rand.Reader))
+	cert := must(h.devices.IssueDevice(coi.Name{Purpose: coi.Device, Site: string(h.site), Local: user, Device: device}, public, time.Now()))
+	cs := must(suite.Lookup(suite.X25519AES128SHA256Ed25519))
+	id := mls.Identity{Credential: wire.X509Credential(cert.Raw), Signer: must(cs.SignatureKeyOf(key))}
+	for range n {
+		kp := must(mls.NewKeyPackage(cs, id, mls.KeyPackageOptions{Now: time.Now(), Capabilities: mls.DefaultCapabilities(groups.PolicyExtension)}))
+		list = append(list, groups.KeyPackage{Bytes: kp.Message()})
+	}
+	return list
+}
+
+func must2[A, B any](a A, b B, err error) (A, B) {
+	if err != nil {
+		panic(err)
+	}
+	return a, b
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"parley/groups"
@@ -25,6 +26,16 @@ func (s State) String() string { return stateNames[min(int(s), len(stateNames)-1
 
 // MarshalText writes the state's name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *State) UnmarshalText(b []byte) error {
+	i := slices.Index(stateNames[:], string(b))
+	if i < 0 {
+		return wrongArgument("%q is not the state of a message", clip(string(b)))
+	}
+	*s = State(i)
+	return nil
+}
 
 // A Message is one line of a room's history: what somebody said, with the
 // edits and reactions that came after it, or a change of the room.

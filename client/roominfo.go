@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"parley/groups"
@@ -23,6 +24,16 @@ func (s RoomState) String() string { return roomStateNames[min(int(s), len(roomS
 
 // MarshalText writes the state's name.
 func (s RoomState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *RoomState) UnmarshalText(b []byte) error {
+	i := slices.Index(roomStateNames[:], string(b))
+	if i < 0 {
+		return wrongArgument("%q is not the state of a room", clip(string(b)))
+	}
+	*s = RoomState(i)
+	return nil
+}
 
 // A RoomInfo is what a device knows of a room.
 type RoomInfo struct {
