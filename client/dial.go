@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,7 @@ func Dial(ctx context.Context, id Identity) (Link, error) {
 	}
 	var last error
 	for _, address := range id.Gateways {
-		l := newGatewayLink(address, id.Device.Site(), trust)
+		l := newGatewayLink(hostPort(address), id.Device.Site(), trust)
 		if last = l.probe(ctx); last == nil {
 			return l, nil
 		}
@@ -53,6 +54,16 @@ func Dial(ctx context.Context, id Identity) (Link, error) {
 		}
 	}
 	return nil, last
+}
+
+// hostPort returns the address of a gateway that the identity realm names by a
+// URL, https://chat.alpha.example, or by host and port.
+func hostPort(gateway string) string {
+	address := strings.TrimSuffix(strings.TrimPrefix(gateway, "https://"), "/")
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return net.JoinHostPort(strings.Trim(address, "[]"), "443")
+	}
+	return address
 }
 
 // A gatewayLink is a Link over HTTP/2 to one gateway.
