@@ -152,22 +152,34 @@ func (d *Device) uploadBlob(ctx context.Context, s *session, f *File) error {
 	})
 }
 
-// blobAt returns up to BlobChunk bytes of a blob from an offset on.
-func (d *Device) blobAt(f *File, offset uint64) (chunk []byte, err error) {
-	err = d.cfg.Store.View(func(tx Tx) error {
+// blobAt returns the chunk of a blob at an offset: BlobChunk bytes, as storage
+// wants them, or what remains. A chunk lies across pieces, which are longer.
+func (d *Device) blobAt(f *File, offset uint64) ([]byte, error) {
+	chunk := make([]byte, 0, groups.BlobChunk)
+	err := d.cfg.Store.View(func(tx Tx) error {
 		draft, err := tx.Get(TableBlobs, blobKey(f.Blob))
-		if err != nil || draft == nil {
-			return errors.Join(err, errors.New("the file's pieces are not in the store"))
+		if err != nil {
+			return err
 		}
-		piece, skip := offset/(fileChunk+fileTag), int(offset%(fileChunk+fileTag))
-		b, err := tx.Get(TableBlobs, pieceKey(draft, piece))
-		if err != nil || len(b) <= skip {
-			return errors.Join(err, errors.New("the file's pieces are not in the store"))
+		most := min(uint64(groups.BlobChunk), sealedSize(f.Size)-min(offset, sealedSize(f.Size)))
+		for draft != nil && uint64(len(chunk)) < most {
+			at := offset + uint64(len(chunk))
+			piece, skip := at/(fileChunk+fileTag), int(at%(fileChunk+fileTag))
+			b, err := tx.Get(TableBlobs, pieceKey(draft, piece))
+			if err != nil {
+				return err
+			}
+			if len(b) <= skip {
+				break
+			}
+			chunk = append(chunk, b[skip:min(len(b), skip+int(most)-len(chunk))]...)
 		}
-		chunk = append(chunk, b[skip:]...)
+		if len(chunk) == 0 || uint64(len(chunk)) < most {
+			return errors.New("the file's pieces are not in the store")
+		}
 		return nil
 	})
-	return chunk[:min(len(chunk), groups.BlobChunk)], err
+	return chunk, err
 }
 
 // failItem fails a message.
