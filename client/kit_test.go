@@ -93,14 +93,23 @@ func (p *phone) start() {
 	p.run()
 }
 
-// run takes the device online.
+// run takes the device online and waits until it has caught up.
 func (p *phone) run() {
 	p.t.Helper()
+	p.runQuietly(nil)
+	if err := p.CaughtUp(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+	settle()
+}
+
+// runQuietly takes the device online.
+func (p *phone) runQuietly(dead func() bool) {
 	ctx, cancel := context.WithCancel(p.t.Context())
 	var done sync.WaitGroup
 	d := p.Device
 	done.Go(func() {
-		if err := d.Run(ctx); err != nil {
+		if err := d.Run(ctx); err != nil && (dead == nil || !dead()) {
 			p.t.Errorf("run of %s: %v", d.ID(), err)
 		}
 	})
@@ -110,10 +119,6 @@ func (p *phone) run() {
 		d.Close()
 		p.stop = func() {}
 	}
-	if err := d.CaughtUp(p.t.Context()); err != nil {
-		p.t.Fatal(err)
-	}
-	settle()
 }
 
 // settle lets everything that can happen without waiting happen, and what
