@@ -137,15 +137,31 @@ func (s *Store) SaveCursors(d groups.DeviceID, cursors map[groups.RoomID]groups.
 		by = make(map[groups.RoomID]groups.Seq, len(cursors))
 		f.cursors[d] = by
 	}
-	for room, seq := range cursors {
-		if old, waits := by[room]; !waits {
-			f.n++
-		} else if old >= seq {
-			continue
+	err := s.db.View(func(txn *badger.Txn) error {
+		for room, seq := range cursors {
+			old, waits := by[room]
+			if !waits {
+				v, err := get(txn, cursorKey(d, room))
+				if err != nil {
+					return err
+				}
+				stored := fields{b: v}
+				old = groups.Seq(stored.uint64())
+			}
+			if old >= seq {
+				continue
+			}
+			if !waits {
+				f.n++
+			}
+			by[room] = seq
 		}
-		by[room] = seq
+		return nil
+	})
+	if len(by) == 0 {
+		delete(f.cursors, d)
 	}
-	return nil
+	return readError(err)
 }
 
 // Cursors returns how far a device has acknowledged each room.
