@@ -21,6 +21,7 @@ import (
 type app struct {
 	streams
 	home    string
+	gateway string
 	json    bool
 	timeout time.Duration
 	verbose bool
@@ -59,6 +60,18 @@ func (a *app) log() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// connect returns how the device reaches the gateway it was told to use, nil
+// if it was not told.
+func (a *app) connect() func(context.Context, client.Identity) (client.Link, error) {
+	if a.gateway == "" {
+		return nil
+	}
+	return func(ctx context.Context, id client.Identity) (client.Link, error) {
+		id.Gateways = []string{a.gateway}
+		return client.Dial(ctx, id)
+	}
 }
 
 // openStore opens the home; make says that it may be made.
@@ -110,7 +123,7 @@ func (a *app) open() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := client.Open(client.Config{Store: home, Log: a.log()})
+	d, err := client.Open(client.Config{Store: home, Log: a.log(), Connect: a.connect()})
 	if err != nil {
 		return nil, errors.Join(err, home.Close())
 	}

@@ -35,6 +35,7 @@ names as full URIs; each command's help says what it prints.`,
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	f := cmd.PersistentFlags()
 	f.StringVar(&a.home, "home", "", "the device's directory (default $PARLEY_HOME, else ~/.parley if it is there, else $XDG_DATA_HOME/parley)")
+	f.StringVar(&a.gateway, "gateway", "", "address or URL of the one gateway to use (default: the first of your site's that answers)")
 	f.BoolVar(&a.json, "json", false, "print JSON")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "how long to wait for the network")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "tell on standard error what the device does")
