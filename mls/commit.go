@@ -28,10 +28,12 @@ type CommitOptions struct {
 
 // A Pending is a commit that was made and not accepted yet. If it is, Next
 // takes the place of the Group it was made of; if another commit was first, it
-// is thrown away. Next.TakeChanges are what has to be stored beside the old
-// Group before Commit leaves, so that the device can go on after a crash; they
-// may be applied to its records whenever the commit is accepted, whatever the
-// old Group has sealed or opened until then.
+// is thrown away.
+//
+// Next.TakeChanges are to be stored beside the old Group's records, apart from
+// them, before Commit leaves (I7). When it is accepted, what the old Group has
+// changed is taken and written, and then these: they fit, whatever the old
+// Group has sealed and opened meanwhile.
 type Pending struct {
 	Next *Group
 	// Commit is an MLSMessage for all members.

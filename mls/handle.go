@@ -2,6 +2,7 @@ package mls
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -48,6 +49,9 @@ func (g *Group) Handle(message []byte, now time.Time) (*Result, error) {
 		return nil, fmt.Errorf("handle: %w", err)
 	}
 	r, err := h.apply()
+	if errors.Is(err, tree.ErrUnsupportedProposal) {
+		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("handle %v of leaf %d: %w", h.content.Content.ContentType, h.content.Content.Sender.LeafIndex, err)
 	}

@@ -73,12 +73,14 @@ func (c changes) secretTree(number uint64, t *secretTree) {
 }
 
 // TakeChanges returns the records that differ from those taken before, and
-// forgets that they do. Of a Group that Create, Join or Load made they are, the
-// first time, all that is not stored yet. They must be written together, in the
-// order in which they were taken, before anything that depends on them leaves:
-// before the message that Seal made, and, of a Pending's Next, before the
-// commit. After a message they are a few hundred bytes; after a commit some
-// kilobytes and what it changed of the tree.
+// forgets that they do; of a Group that Create or Join made, all there is. After
+// a message they are a few hundred bytes; after a commit some kilobytes, and
+// what it changed of the tree.
+//
+// They must be written together, in the order in which they were taken, and be
+// durable before anything that depends on them leaves: a message that Seal
+// made, a proposal, or, of a Pending's Next, the commit (I7). If they can not be
+// written, the Group is of no use any more: Load it again.
 func (g *Group) TakeChanges() []Record {
 	records := make([]Record, 0, len(g.changed))
 	for id := range g.changed {

@@ -296,3 +296,57 @@ func TestRecordKeys(t *testing.T) {
 		}
 	}
 }
+
+// Keys of messages not yet seen are stored in blocks, and deleted when they are
+// used or fall out of the window.
+func TestSkippedKeysStored(t *testing.T) {
+	list := people(t, testSuite(t), 2)
+	a, b := list[0], list[1]
+	b.reload(t)
+	messages := make([][]byte, 2100)
+	for i := range messages {
+		messages[i] = seal(t, a.group, "x")
+	}
+	open := func(i int, want error) {
+		t.Helper()
+		got, err := b.group.Open(messages[i])
+		if !errors.Is(err, want) || err == nil && got.Generation != uint32(i) {
+			t.Fatalf("message %d: %v, want %v", i, err, want)
+		}
+	}
+	open(1025, ErrGeneration)
+	open(1000, nil)
+	rows := len(b.group.changed)
+	b.reload(t)
+	if want := 2 + 1 + 1000/blockSize + 1; rows > want {
+		t.Errorf("a jump of 1000 writes %d rows, want at most %d", rows, want)
+	}
+	open(500, nil)
+	records := b.group.TakeChanges()
+	if size := (shelf{}).put(records); len(records) != 2 || size > 1200 {
+		t.Errorf("a message out of order writes %d rows of %d bytes", len(records), size)
+	}
+	b.shelf.put(records)
+	open(2000, nil)
+	b.reload(t)
+	open(900, ErrReplay) // fell out
+	open(1999, nil)
+	open(990, nil)
+	open(990, ErrReplay)
+	b.reload(t)
+	open(2001, nil)
+	open(1999, ErrReplay)
+	b.reload(t)
+	everybody(t, list, 0, CommitOptions{})
+	open(1500, nil)
+	b.reload(t)
+	for i := range DefaultPastEpochs {
+		everybody(t, list, i%2, CommitOptions{})
+	}
+	b.reload(t)
+	for k := range b.shelf {
+		if strings.HasPrefix(k, "skipped") {
+			t.Fatalf("%s is still there", k)
+		}
+	}
+}

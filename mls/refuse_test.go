@@ -104,7 +104,7 @@ func TestCommitsRefused(t *testing.T) {
 		{"unknown extension", withPath(byValue(unknown)), nil, tree.ErrUnsupportedExtension},
 		{"adds one client twice", byValue(addition(two), addition(two)), nil, nil},
 		{"adds a member", byValue(addition(member)), nil, tree.ErrDuplicateSignatureKey},
-		{"pre-shared key", withPath(byValue(psk)), nil, tree.ErrUnsupportedProposal},
+		{"pre-shared key", withPath(byValue(psk)), nil, ErrUnsupported},
 		{"reinit", withPath(byValue(reinit)), nil, tree.ErrUnsupportedProposal},
 		{"external init", withPath(byValue(external)), nil, tree.ErrUnsupportedProposal},
 		{"unknown reference", missing, nil, ErrUnknownProposal},

@@ -7,7 +7,7 @@ import (
 // A secretTree is the secret tree of one epoch (RFC 9420, Section 9), grown
 // only where somebody has spoken: it holds the secrets of the subtrees nobody
 // has been heard from, and the ratchets of those who have. A secret is erased
-// when its children are derived.
+// when its children are derived (I8).
 type secretTree struct {
 	suite   *suite.Suite
 	height  int // levels above the leaves
