@@ -98,15 +98,6 @@ func (n *node) federationConfig(late *signals) (federation.Config, error) {
 // gossipKeySize is that of an AES-256 key.
 const gossipKeySize = 32
 
-func (n *node) status() status {
-	return status{
-		ready: n.store.Ready,
-		nodes: func() any { return n.links.Nodes() },
-		peers: func() any { return map[string]any{"peers": n.links.Peers(), "parked": n.links.Parked()} },
-		rooms: func() any { return n.store.Rooms() },
-	}
-}
-
 // wantedInterval is how often missing blobs are looked for without a reason:
 // after a start, or when more were missing than are asked for at a time.
 const wantedInterval = time.Minute
