@@ -88,15 +88,18 @@ func (s *Store) load(r *room) error {
 	if r.tip != nil {
 		return nil
 	}
+	r.filter = filter{}
 	l, err := s.replay(r)
 	if err != nil {
 		s.park(r, fmt.Sprintf("its log can not be replayed: %v", err))
 		return r.live()
 	}
-	if r.owned && r.term == 0 {
-		// The term rises with every start. It becomes durable with the first
-		// entry under it; before, nobody has seen it.
-		r.term = r.tipAt.Term + 1
+	if r.owned {
+		if r.term == 0 {
+			// The term rises with every start. It becomes durable with the first
+			// entry under it; before, nobody has seen it.
+			r.term = r.tipAt.Term + 1
+		}
 		if err := s.fillFilter(r); err != nil {
 			return readError(err)
 		}

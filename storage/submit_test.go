@@ -74,6 +74,7 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 	stranger := newMember(t, deviceID(t, alpha, "mallory", "x"))
 	stranger.room, stranger.group = alice.room, alice.group
 	wantKind(t, submit(s, stranger.say("let me in")).Err, groups.Denied)
+	closeTest(t, s)
 	if n := s.queue.count.Load(); n != 0 {
 		t.Fatalf("%d places in the queue are lost", n)
 	}
