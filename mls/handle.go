@@ -30,11 +30,11 @@ type Result struct {
 // applies it. A proposal is kept in g until the epoch ends; one that is known
 // already changes nothing. A commit leaves g as it is, but for a ratchet if it
 // was a PrivateMessage, and its Next has not only its own changes to be taken
-// but also those that were not taken from g. Now is the time at which key
-// packages are judged.
+// but also those that were not taken from g. Now is the time at which lifetimes
+// are judged; zero: they are not.
 //
 // It fails with ErrOwnMessage for this member's own commit, whose next epoch is
-// in its Pending; with ErrPastEpoch, ErrFutureEpoch or ErrOtherGroup if the
+// in its Pending, and for its own PrivateMessages; with ErrPastEpoch, ErrFutureEpoch or ErrOtherGroup if the
 // message is not for this epoch; with ErrUnsupported for what is not built;
 // with ErrUnknownProposal if a commit covers a proposal that has not come; or
 // with ErrInvalid, ErrNotMember, or an error of mls/tree, mls/suite or

@@ -30,7 +30,7 @@ func (p *proposal) sent() tree.Sent {
 
 // MessageOptions say how a handshake message is sent.
 type MessageOptions struct {
-	// Now is the time at which key packages are judged.
+	// Now is the time at which lifetimes are judged; zero: they are not.
 	Now time.Time
 	// AuthenticatedData is signed with the message and readable by all.
 	AuthenticatedData []byte

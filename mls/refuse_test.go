@@ -501,6 +501,28 @@ func TestCommitLeavesOutWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+// "If the committer has received multiple such proposals they SHOULD prefer any
+// Remove received, or the most recent Update if there are no Removes."
+func TestCommitTakesTheLastUpdate(t *testing.T) {
+	list := people(t, testSuite(t), 3)
+	for range 3 {
+		m, err := list[1].group.ProposeUpdate(LeafOptions{}, MessageOptions{Now: start})
+		if err != nil {
+			t.Fatal(err)
+		}
+		handle(t, list[0].group, m)
+		handle(t, list[2].group, m)
+	}
+	last := list[1].group.PendingProposals()[2].Proposal.Update.LeafNode.EncryptionKey
+	everybody(t, list, 0, CommitOptions{})
+	leaf, _ := list[2].group.Tree().Leaf(1)
+	if !bytes.Equal(leaf.EncryptionKey, last) {
+		t.Error("another update was taken")
+	}
+	talk(t, list)
+	everybody(t, list, 2, CommitOptions{})
+}
+
 func TestTooManyProposals(t *testing.T) {
 	list := people(t, testSuite(t), 2)
 	g := list[0].group
