@@ -72,12 +72,9 @@ func certificateKey(s *suite.Suite, credential wire.Credential, key []byte) erro
 	return nil
 }
 
-// successor verifies that the credential of one leaf node may replace that of
-// another.
+// successor verifies that the credential of one leaf node, which is valid, may
+// replace that of another.
 func (c *Config) successor(old, new *wire.LeafNode) error {
-	if c.Credentials == nil {
-		return fmt.Errorf("%w: no validator", ErrSuccessor)
-	}
 	if err := c.Credentials.Succeeds(old.Credential, new.Credential); err != nil {
 		return fmt.Errorf("%w: %w", ErrSuccessor, err)
 	}

@@ -523,6 +523,14 @@ func TestNewObserverRefuses(t *testing.T) {
 		{rule: "the signer's node is not blank (12.4.3.1)", want: ErrBlankLeaf, after: func(g *wire.GroupInfo) { g.Signer = 3 }},
 		{rule: "the signer is within the tree", want: ErrBlankLeaf, after: func(g *wire.GroupInfo) { g.Signer = 1 << 30 }},
 		{rule: "the tag is a whole MAC", want: ErrConfirmationTag, change: func(g *wire.GroupInfo) { g.ConfirmationTag = nil }},
+		{rule: "required_capabilities can be read (11.1)", want: wire.ErrMalformed, change: func(g *wire.GroupInfo) {
+			g.GroupContext.Extensions = wire.Extensions{{ExtensionType: wire.ExtensionTypeRequiredCapabilities, ExtensionData: []byte{9}}}
+		}},
+		{rule: "the credentials of external senders are validated (5.3.1)", want: ErrCredential, change: func(g *wire.GroupInfo) {
+			g.GroupContext.Extensions = senders(wire.ExternalSender{
+				SignatureKey: key(), Credential: wire.BasicCredential([]byte("forbidden")),
+			}).GroupContextExtensions.Extensions
+		}},
 		{rule: "extensions in GroupInfo.group_context MUST be supported (12.4.3)", want: ErrUnsupportedExtension, change: func(g *wire.GroupInfo) {
 			g.GroupContext.Extensions = wire.Extensions{{ExtensionType: 0xf000}}
 		}},
