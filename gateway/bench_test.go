@@ -7,10 +7,12 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	devicev1 "parley/api/device/v1"
 	"parley/groups"
@@ -30,6 +32,14 @@ func BenchmarkFanout(b *testing.B) {
 			fanout(b, f, clients)
 		})
 	}
+	b.Run("http3/connections=100", func(b *testing.B) {
+		f := serve(b, func(c *Config) { c.Limits.Streams, c.Limits.Calls = 2000, 1e6 })
+		clients := make([]*http.Client, 100)
+		for i := range clients {
+			clients[i] = f.http3()
+		}
+		fanout(b, f, clients)
+	})
 }
 
 func fanout(b *testing.B, f *fixture, clients []*http.Client) {
@@ -87,7 +97,7 @@ func fanout(b *testing.B, f *fixture, clients []*http.Client) {
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
-	start := time.Now()
+	start, used := time.Now(), processor(b)
 	for at := groups.Seq(1); at < total; at += batch {
 		f.world.mu.Lock()
 		for range batch {
@@ -106,7 +116,17 @@ func fanout(b *testing.B, f *fixture, clients []*http.Client) {
 	b.StopTimer()
 	n := float64(total-1) * tails
 	b.ReportMetric(n/time.Since(start).Seconds(), "deliveries/s")
-	b.ReportMetric(float64(time.Since(start).Nanoseconds())/n, "ns/delivery")
+	b.ReportMetric(float64(processor(b)-used)/n, "cpu-ns/delivery")
+	b.ReportMetric(n/(testutil.ToFloat64(f.server.metrics.responses)), "deliveries/write")
+}
+
+// processor returns the processor time of this process, clients included.
+func processor(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkSubmitStream measures pipelined submissions of 300 bytes from 16

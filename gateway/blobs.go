@@ -70,7 +70,7 @@ func (s *service) GetBlob(ctx context.Context, req *connect.Request[devicev1.Get
 	if err != nil {
 		return err
 	}
-	guard := s.stalls.watch(callOf(ctx).http)
+	guard := s.stalls.watch(callOf(ctx))
 	defer guard.close()
 	for offset := req.Msg.Offset; ; {
 		chunk, size, err := s.config.Blobs.ReadBlob(hash, offset, groups.BlobChunk)

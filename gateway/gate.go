@@ -17,8 +17,9 @@ import (
 // connection.
 type call struct {
 	http    *http.ResponseController
-	session *session // nil before the gate, and for Challenge and Login
-	refused bool     // counted already
+	session *session    // nil before the gate, and for Challenge and Login
+	guard   *writeGuard // of a stream, once it is watched
+	refused bool        // counted already
 }
 
 // callKey finds the call in a request's context.

@@ -28,13 +28,14 @@ type writeGuard struct {
 	http   *http.ResponseController
 
 	mu      sync.Mutex
-	since   time.Time // when the write that runs began; zero between writes
+	since   time.Time // when the write that runs last moved; zero between writes
 	stalled bool
 }
 
 // watch begins to watch a stream; the stream calls close before it returns.
-func (s *stalls) watch(rc *http.ResponseController) *writeGuard {
-	g := &writeGuard{stalls: s, http: rc}
+func (s *stalls) watch(c *call) *writeGuard {
+	g := &writeGuard{stalls: s, http: c.http}
+	c.guard = g
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.guards[g] = struct{}{}
@@ -57,6 +58,19 @@ func (g *writeGuard) write(send func() error) error {
 	return err
 }
 
+// progress notes that a part of the write that runs was taken. A nil guard
+// watches nothing.
+func (g *writeGuard) progress() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.since.IsZero() {
+		g.since = time.Now()
+	}
+}
+
 // close ends the watch. After it the connection is not touched again.
 func (g *writeGuard) close() {
 	g.stalls.mu.Lock()
@@ -67,7 +81,7 @@ func (g *writeGuard) close() {
 	g.mu.Unlock()
 }
 
-// check cuts the stream off if its write has run for too long.
+// check cuts the stream off if its write has not moved for too long.
 func (g *writeGuard) check(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

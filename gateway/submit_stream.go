@@ -35,7 +35,7 @@ func (s *service) SubmitStream(ctx context.Context, stream *connect.BidiStream[d
 		slots: make(chan struct{}, s.config.Limits.InFlight),
 		bell:  make(chan struct{}, 1),
 	}
-	guard := s.stalls.watch(c.http)
+	guard := s.stalls.watch(c)
 	defer guard.close()
 
 	reading, stop := context.WithCancel(ctx)

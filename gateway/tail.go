@@ -79,7 +79,7 @@ func (s *Server) tail(ctx context.Context, req *connect.Request[devicev1.TailReq
 	if err := t.open(req.Msg.Cursors); err != nil {
 		return err
 	}
-	guard := s.stalls.watch(c.http)
+	guard := s.stalls.watch(c)
 	defer guard.close()
 	return t.run(ctx, func(f *frame) error {
 		s.metrics.deliveries.Add(float64(f.entries))

@@ -300,7 +300,7 @@ func TestTailRemovedAndAddedAgain(t *testing.T) {
 // "a reader that does not take data for 30 s is disconnected (resumes from its
 // cursor)"; the others do not notice.
 func TestSlowReaderIsEnded(t *testing.T) {
-	f := serve(t, func(c *Config) { c.Limits.StallTimeout = 200 * time.Millisecond })
+	f := serve(t, func(c *Config) { c.Limits.StallTimeout = 400 * time.Millisecond })
 	for name, h := range map[string]*http.Client{"http1": f.http1(), "http2": f.http2(), "http3": f.http3()} {
 		t.Run(name, func(t *testing.T) {
 			c := f.login(alice, h)
