@@ -1,6 +1,7 @@
 package mls
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -143,7 +144,7 @@ func (l *loading) readSecrets() error {
 // readTree puts the nodes together as they stand in the tree's extension.
 func (l *loading) readTree() error {
 	g, rows := l.group, l.rows[treeRecord]
-	slices.SortFunc(rows, func(a, b stored) int { return int(int64(a.id.leaf) - int64(b.id.leaf)) })
+	slices.SortFunc(rows, func(a, b stored) int { return cmp.Compare(a.id.leaf, b.id.leaf) })
 	if n := len(rows); n > 0 && rows[n-1].id.leaf >= 2*tree.MaxLeaves {
 		return fmt.Errorf("record of node %d: %w", rows[n-1].id.leaf, ErrRecord)
 	}
@@ -201,7 +202,7 @@ func (l *loading) signer(public []byte) (*suite.SignaturePrivateKey, error) {
 // readProposals reads the proposals that wait.
 func (l *loading) readProposals() error {
 	g, rows := l.group, l.rows[proposalRecord]
-	slices.SortFunc(rows, func(a, b stored) int { return int(int64(a.id.leaf) - int64(b.id.leaf)) })
+	slices.SortFunc(rows, func(a, b stored) int { return cmp.Compare(a.id.leaf, b.id.leaf) })
 	for _, row := range rows {
 		if row.id.epoch != g.Epoch() {
 			g.changed.add(row.id)

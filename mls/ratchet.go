@@ -1,6 +1,7 @@
 package mls
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -103,7 +104,7 @@ func (r *ratchet) apply(st *step) {
 // find returns where the key of generation is kept.
 func (r *ratchet) find(generation uint32) (int, bool) {
 	return slices.BinarySearchFunc(r.skipped, generation, func(k messageKey, g uint32) int {
-		return int(int64(k.generation) - int64(g))
+		return cmp.Compare(k.generation, g)
 	})
 }
 
