@@ -13,36 +13,17 @@ import (
 	"parley/storage"
 )
 
-// registry makes storage's devices the gateway's: a login that is noted late
-// is no reason to refuse it.
-type registry struct{ *storage.Store }
-
-// SawDevice implements gateway.Registry.
-func (r registry) SawDevice(d groups.DeviceID, now time.Time) error {
-	r.Store.SawDevice(d, now)
-	return nil
-}
-
-// blobs makes storage's blobs those of gateway and links, which ask about
-// blobs that are not here yet.
+// blobs makes storage's blobs those of the links, which ask about blobs that
+// are not here yet.
 type blobs struct{ *storage.Store }
 
 // StatBlob answers that nothing of an unknown blob is here.
 func (b blobs) StatBlob(h groups.Hash) (have, size uint64, complete bool, err error) {
 	have, size, complete, err = b.Store.StatBlob(h)
-	if groups.KindOf(err) == groups.NotFound && err != nil {
+	if err != nil && groups.KindOf(err) == groups.NotFound {
 		err = nil
 	}
 	return have, size, complete, err
-}
-
-// PutBlob answers a chunk that is too far on with where to go on.
-func (b blobs) PutBlob(h groups.Hash, size, offset uint64, chunk []byte) (have uint64, complete bool, err error) {
-	have, complete, err = b.Store.PutBlob(h, size, offset, chunk)
-	if err != nil && groups.KindOf(err) == groups.Conflict && have < offset {
-		err = nil
-	}
-	return have, complete, err
 }
 
 func (n *node) gatewayConfig() gateway.Config {
@@ -52,7 +33,7 @@ func (n *node) gatewayConfig() gateway.Config {
 		Node: n.config.nodeID(), Site: n.config.Site,
 		TLS:           &tls.Config{Certificates: []tls.Certificate{n.id.tls}, MinVersion: tls.VersionTLS13},
 		Authenticator: authenticator{n.id}, Submitter: route, KeySource: route,
-		Log: n.store, Rooms: n.store, Mailbox: n.store, Registry: registry{n.store}, Blobs: blobs{n.store},
+		Log: n.store, Rooms: n.store, Mailbox: n.store, Registry: n.store, Blobs: n.store,
 		Roster: n.store, Signals: n.links, OrderingCertificates: n.id.orderingLeaves,
 		Limits:  limits.gateway(),
 		Metrics: n.metrics, Logger: n.log.With("part", "gateway"),
