@@ -2,23 +2,9 @@ package tree
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"parley/mls/wire"
-)
-
-// Errors of an update path (RFC 9420, Sections 7.6 and 12.4.2).
-var (
-	// ErrPathLength says that an update path has not one node for each of the
-	// committer's filtered direct path (RFC 9420, Section 7.6).
-	ErrPathLength = errors.New("update path of the wrong length")
-	// ErrPathCiphertexts says that a node of an update path has not one ciphertext
-	// for each node of its copath child's resolution (RFC 9420, Section 7.6).
-	ErrPathCiphertexts = errors.New("wrong number of path secrets")
-	// ErrPathKeyReused says that a key of an update path stands in the tree
-	// already (RFC 9420, Section 12.4.2).
-	ErrPathKeyReused = errors.New("update path reuses a key of the tree")
 )
 
 // FilteredDirectPath is that of leaf i in the draft.

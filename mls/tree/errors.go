@@ -89,3 +89,75 @@ var (
 	// (RFC 9420, Section 10.1).
 	ErrInitKey = errors.New("bad init key")
 )
+
+// Errors of a list of proposals (RFC 9420, Section 12.2).
+var (
+	// ErrUnsupportedProposal says that a proposal is of a type that is not built
+	// yet: psk, reinit, external_init.
+	ErrUnsupportedProposal = errors.New("proposal type not supported")
+	// ErrUpdateByCommitter says that a commit contains an Update of its own sender
+	// (RFC 9420, Section 12.2).
+	ErrUpdateByCommitter = errors.New("commit contains the committer's own update")
+	// ErrRemoveCommitter says that a commit removes its own sender (RFC 9420,
+	// Section 12.2).
+	ErrRemoveCommitter = errors.New("commit removes the committer")
+	// ErrSameLeaf says that several Updates or Removes apply to one leaf (RFC 9420,
+	// Section 12.2).
+	ErrSameLeaf = errors.New("two updates or removes of one leaf")
+	// ErrTwoExtensions says that a commit contains several GroupContextExtensions
+	// proposals (RFC 9420, Section 12.2).
+	ErrTwoExtensions = errors.New("two proposals of group context extensions")
+	// ErrUpdateKey says that an Update keeps the encryption key of the leaf it
+	// replaces (RFC 9420, Section 7.3).
+	ErrUpdateKey = errors.New("update keeps the encryption key")
+	// ErrPathRequired says that a commit has no update path but needs one
+	// (RFC 9420, Section 12.4).
+	ErrPathRequired = errors.New("commit needs an update path")
+)
+
+// Errors of an Observer (RFC 9420, Sections 6, 12.4 and 12.4.2).
+var (
+	// ErrGroupInfoSignature says that the signature of a GroupInfo does not verify
+	// (RFC 9420, Section 12.4.3).
+	ErrGroupInfoSignature = errors.New("group info signature does not verify")
+	// ErrConfirmationTag says that a confirmation tag has not the length of a MAC
+	// (RFC 9420, Section 6.1).
+	ErrConfirmationTag = errors.New("confirmation tag of the wrong length")
+	// ErrMembershipTag says that a membership tag has not the length of a MAC
+	// (RFC 9420, Section 6.2).
+	ErrMembershipTag = errors.New("membership tag of the wrong length")
+	// ErrGroupID says that a message is of another group (RFC 9420, Section 6).
+	ErrGroupID = errors.New("message of another group")
+	// ErrEpoch says that a handshake is not of the current epoch (RFC 9420,
+	// Sections 12.1 and 12.4.2).
+	ErrEpoch = errors.New("message of another epoch")
+	// ErrUnsupportedSender says that a handshake is from outside the group, which
+	// is not built yet.
+	ErrUnsupportedSender = errors.New("sender type not supported")
+	// ErrMessageSignature says that the signature of a message does not verify
+	// (RFC 9420, Section 6.1).
+	ErrMessageSignature = errors.New("message signature does not verify")
+	// ErrApplicationContent says that application data was sent as a PublicMessage
+	// (RFC 9420, Section 6).
+	ErrApplicationContent = errors.New("application data is not encrypted")
+	// ErrUnknownReference says that a commit refers to a proposal that was not
+	// sent in this epoch (RFC 9420, Section 12.4).
+	ErrUnknownReference = errors.New("commit refers to an unknown proposal")
+	// ErrKnownProposal says that a proposal was sent before in this epoch.
+	ErrKnownProposal = errors.New("proposal is pending already")
+	// ErrTooManyProposals says that MaxPending proposals are pending.
+	ErrTooManyProposals = errors.New("too many pending proposals")
+)
+
+// Errors of an update path (RFC 9420, Sections 7.6 and 12.4.2).
+var (
+	// ErrPathLength says that an update path has not one node for each of the
+	// committer's filtered direct path (RFC 9420, Section 7.6).
+	ErrPathLength = errors.New("update path of the wrong length")
+	// ErrPathCiphertexts says that a node of an update path has not one ciphertext
+	// for each node of its copath child's resolution (RFC 9420, Section 7.6).
+	ErrPathCiphertexts = errors.New("wrong number of path secrets")
+	// ErrPathKeyReused says that a key of an update path stands in the tree
+	// already (RFC 9420, Section 12.4.2).
+	ErrPathKeyReused = errors.New("update path reuses a key of the tree")
+)

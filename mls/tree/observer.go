@@ -1,46 +1,11 @@
 package tree
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 
 	"parley/mls/suite"
 	"parley/mls/wire"
-)
-
-// Errors of an Observer (RFC 9420, Sections 6, 12.4 and 12.4.2).
-var (
-	// ErrGroupInfoSignature says that the signature of a GroupInfo does not verify
-	// (RFC 9420, Section 12.4.3).
-	ErrGroupInfoSignature = errors.New("group info signature does not verify")
-	// ErrConfirmationTag says that a confirmation tag has not the length of a MAC
-	// (RFC 9420, Section 6.1).
-	ErrConfirmationTag = errors.New("confirmation tag of the wrong length")
-	// ErrMembershipTag says that a membership tag has not the length of a MAC
-	// (RFC 9420, Section 6.2).
-	ErrMembershipTag = errors.New("membership tag of the wrong length")
-	// ErrGroupID says that a message is of another group (RFC 9420, Section 6).
-	ErrGroupID = errors.New("message of another group")
-	// ErrEpoch says that a handshake is not of the current epoch (RFC 9420,
-	// Sections 12.1 and 12.4.2).
-	ErrEpoch = errors.New("message of another epoch")
-	// ErrUnsupportedSender says that a handshake is from outside the group, which
-	// is not built yet.
-	ErrUnsupportedSender = errors.New("sender type not supported")
-	// ErrMessageSignature says that the signature of a message does not verify
-	// (RFC 9420, Section 6.1).
-	ErrMessageSignature = errors.New("message signature does not verify")
-	// ErrApplicationContent says that application data was sent as a PublicMessage
-	// (RFC 9420, Section 6).
-	ErrApplicationContent = errors.New("application data is not encrypted")
-	// ErrUnknownReference says that a commit refers to a proposal that was not
-	// sent in this epoch (RFC 9420, Section 12.4).
-	ErrUnknownReference = errors.New("commit refers to an unknown proposal")
-	// ErrKnownProposal says that a proposal was sent before in this epoch.
-	ErrKnownProposal = errors.New("proposal is pending already")
-	// ErrTooManyProposals says that MaxPending proposals are pending.
-	ErrTooManyProposals = errors.New("too many pending proposals")
 )
 
 // MaxPending is how many proposals may wait for a commit in one epoch; the next

@@ -1,35 +1,9 @@
 package tree
 
 import (
-	"errors"
 	"fmt"
 
 	"parley/mls/wire"
-)
-
-// Errors of a list of proposals (RFC 9420, Section 12.2).
-var (
-	// ErrUnsupportedProposal says that a proposal is of a type that is not built
-	// yet: psk, reinit, external_init.
-	ErrUnsupportedProposal = errors.New("proposal type not supported")
-	// ErrUpdateByCommitter says that a commit contains an Update of its own sender
-	// (RFC 9420, Section 12.2).
-	ErrUpdateByCommitter = errors.New("commit contains the committer's own update")
-	// ErrRemoveCommitter says that a commit removes its own sender (RFC 9420,
-	// Section 12.2).
-	ErrRemoveCommitter = errors.New("commit removes the committer")
-	// ErrSameLeaf says that several Updates or Removes apply to one leaf (RFC 9420,
-	// Section 12.2).
-	ErrSameLeaf = errors.New("two updates or removes of one leaf")
-	// ErrTwoExtensions says that a commit contains several GroupContextExtensions
-	// proposals (RFC 9420, Section 12.2).
-	ErrTwoExtensions = errors.New("two proposals of group context extensions")
-	// ErrUpdateKey says that an Update keeps the encryption key of the leaf it
-	// replaces (RFC 9420, Section 7.3).
-	ErrUpdateKey = errors.New("update keeps the encryption key")
-	// ErrPathRequired says that a commit has no update path but needs one
-	// (RFC 9420, Section 12.4).
-	ErrPathRequired = errors.New("commit needs an update path")
 )
 
 // A State is an epoch of a group as anybody may know it.

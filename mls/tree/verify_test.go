@@ -116,3 +116,21 @@ func TestVerifyKeyPackage(t *testing.T) {
 		t.Errorf("the leaf node is signed by itself (7.3): %v", err)
 	}
 }
+
+// TestStageRefuses gives Stage what an Observer does not let through.
+func TestStageRefuses(t *testing.T) {
+	c := newCast(t, 2)
+	if _, err := c.State().Stage(2, nil, &c.config); !errors.Is(err, ErrBlankLeaf) {
+		t.Errorf("a committer that is no member: %v", err)
+	}
+	full := c.State()
+	tree := *full.Tree
+	root := *tree.top(MaxLeaves)
+	root.members = MaxLeaves
+	tree.root, tree.width = &root, MaxLeaves
+	full.Tree = &tree
+	add := c.add()
+	if _, err := full.Stage(0, []Sent{{Proposal: &add}}, &c.config); !errors.Is(err, ErrTreeTooLarge) {
+		t.Errorf("a member more than MaxLeaves: %v", err)
+	}
+}
