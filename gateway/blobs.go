@@ -14,17 +14,26 @@ import (
 // get it: the hash travels inside messages only, and is the right to read what
 // without the key inside the same message is noise.
 
-// StatBlob tells how much of a blob has arrived.
+// StatBlob tells how much of a blob has arrived: nothing of an unknown one.
 func (s *service) StatBlob(_ context.Context, req *connect.Request[devicev1.StatBlobRequest]) (*connect.Response[devicev1.StatBlobResponse], error) {
 	hash, err := blobHash(req.Msg.Hash)
 	if err != nil {
 		return nil, err
 	}
-	have, size, complete, err := s.config.Blobs.StatBlob(hash)
+	have, size, complete, err := s.statBlob(hash)
 	if err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&devicev1.StatBlobResponse{Have: have, Size: size, Complete: complete}), nil
+}
+
+// statBlob takes an unknown blob as one of which nothing has arrived.
+func (s *Server) statBlob(hash groups.Hash) (have, size uint64, complete bool, err error) {
+	have, size, complete, err = s.config.Blobs.StatBlob(hash)
+	if groups.KindOf(err) == groups.NotFound {
+		return 0, 0, false, nil
+	}
+	return have, size, complete, err
 }
 
 // PutBlob appends a chunk. Where the offset is not what is there, nothing
@@ -44,7 +53,7 @@ func (s *service) PutBlob(ctx context.Context, req *connect.Request[devicev1.Put
 	case m.Size == 0 || n == 0 || m.Offset > m.Size || n > m.Size-m.Offset:
 		return nil, groups.Errorf(groups.Invalid, "blob: %d bytes at %d do not lie in %d", n, m.Offset, m.Size)
 	}
-	have, _, complete, err := s.config.Blobs.StatBlob(hash)
+	have, _, complete, err := s.statBlob(hash)
 	if err != nil {
 		return nil, err
 	}

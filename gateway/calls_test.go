@@ -237,6 +237,10 @@ func TestBlobs(t *testing.T) {
 		return got, s.Err()
 	}
 	size := uint64(len(content))
+	none, err := a.StatBlob(ctx, connect.NewRequest(&devicev1.StatBlobRequest{Hash: hash[:]}))
+	if err != nil || none.Msg.Have != 0 || none.Msg.Complete {
+		t.Errorf("stat of an unknown blob: %v, %v", none, err)
+	}
 	for at := 0; at < len(content); {
 		m, err := put(hash[:], size, uint64(at), content[at:min(at+groups.BlobChunk, len(content))])
 		if err != nil {
@@ -277,6 +281,7 @@ func TestBlobs(t *testing.T) {
 		{"no chunk", groups.Invalid, make([]byte, 32), 10, 0, nil},
 		{"past the end", groups.Invalid, make([]byte, 32), 10, 9, []byte("xx")},
 		{"far past the end", groups.Invalid, make([]byte, 32), 10, 1 << 63, []byte("xx")},
+		{"half a chunk", groups.Invalid, make([]byte, 32), 2 * groups.BlobChunk, 0, []byte("xx")},
 		{"another content", groups.Invalid, make([]byte, 32), 1, 0, []byte("x")},
 	} {
 		t.Run(x.name, func(t *testing.T) {

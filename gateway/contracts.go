@@ -67,17 +67,18 @@ type Registry interface {
 	CountKeyPackages(device groups.DeviceID) (int, error)
 	// Devices lists the devices of a user that were seen here.
 	Devices(user groups.UserID) ([]groups.DeviceRecord, error)
-	// SawDevice notes that a device has logged in.
-	SawDevice(device groups.DeviceID, now time.Time) error
+	// SawDevice notes that a device has logged in, durably some time later.
+	SawDevice(device groups.DeviceID, now time.Time)
 }
 
 // Blobs is content by its SHA-256.
 type Blobs interface {
-	// StatBlob tells how much has arrived; an unknown blob has nothing.
+	// StatBlob tells how much has arrived; NotFound if nothing has.
 	StatBlob(hash groups.Hash) (have, size uint64, complete bool, err error)
-	// PutBlob appends a chunk at offset. An offset other than what is there
-	// changes nothing and answers what is there. A blob whose content is not
-	// its hash is dropped when it is complete, with Invalid.
+	// PutBlob appends a chunk of groups.BlobChunk bytes, the last one what
+	// remains, at offset. An offset before what is there changes nothing and
+	// answers what is there; one after it is a Conflict. A blob whose content
+	// is not its hash is dropped when it is complete, with Invalid.
 	PutBlob(hash groups.Hash, size, offset uint64, chunk []byte) (have uint64, complete bool, err error)
 	// ReadBlob returns at most n bytes of a complete blob; NotFound otherwise.
 	ReadBlob(hash groups.Hash, offset uint64, n int) (chunk []byte, size uint64, err error)

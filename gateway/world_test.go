@@ -357,11 +357,10 @@ func (w *world) Devices(user groups.UserID) ([]groups.DeviceRecord, error) {
 	return out, nil
 }
 
-func (w *world) SawDevice(device groups.DeviceID, now time.Time) error {
+func (w *world) SawDevice(device groups.DeviceID, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen[device] = now
-	return nil
 }
 
 func (w *world) StatBlob(hash groups.Hash) (have, size uint64, complete bool, err error) {
@@ -369,7 +368,7 @@ func (w *world) StatBlob(hash groups.Hash) (have, size uint64, complete bool, er
 	defer w.mu.Unlock()
 	b := w.blobs[hash]
 	if b == nil {
-		return 0, 0, false, nil
+		return 0, 0, false, groups.Errorf(groups.NotFound, "no such blob")
 	}
 	return uint64(len(b.data)), b.size, uint64(len(b.data)) == b.size, nil
 }
@@ -380,11 +379,16 @@ func (w *world) PutBlob(hash groups.Hash, size, offset uint64, chunk []byte) (ui
 	b := w.blobs[hash]
 	if b == nil {
 		b = &worldBlob{size: size}
-		w.blobs[hash] = b
 	}
-	if offset != uint64(len(b.data)) {
-		return uint64(len(b.data)), uint64(len(b.data)) == b.size, nil
+	switch have := uint64(len(b.data)); {
+	case offset%groups.BlobChunk != 0 || uint64(len(chunk)) != min(groups.BlobChunk, size-offset):
+		return have, false, groups.Errorf(groups.Invalid, "not a chunk")
+	case offset < have:
+		return have, have == b.size, nil
+	case offset > have:
+		return have, false, groups.Errorf(groups.Conflict, "a gap")
 	}
+	w.blobs[hash] = b
 	b.data = append(b.data, chunk...)
 	if uint64(len(b.data)) == b.size && groups.HashOf(b.data) != hash {
 		delete(w.blobs, hash)

@@ -119,8 +119,8 @@ type DeviceServiceClient interface {
 	Signal(context.Context, *connect.Request[v1.SignalRequest]) (*connect.Response[v1.SignalResponse], error)
 	// StatBlob tells how much of a blob has arrived.
 	StatBlob(context.Context, *connect.Request[v1.StatBlobRequest]) (*connect.Response[v1.StatBlobResponse], error)
-	// PutBlob appends a chunk, of at most 64 KiB; it can be resumed at the offset
-	// it answers. An offset other than that changes nothing.
+	// PutBlob appends a chunk of 64 KiB, the last one what remains; it can be
+	// resumed at the offset it answers. An offset other than that changes nothing.
 	PutBlob(context.Context, *connect.Request[v1.PutBlobRequest]) (*connect.Response[v1.PutBlobResponse], error)
 	// GetBlob streams a complete blob from an offset on, to any device that knows
 	// its hash.
@@ -399,8 +399,8 @@ type DeviceServiceHandler interface {
 	Signal(context.Context, *connect.Request[v1.SignalRequest]) (*connect.Response[v1.SignalResponse], error)
 	// StatBlob tells how much of a blob has arrived.
 	StatBlob(context.Context, *connect.Request[v1.StatBlobRequest]) (*connect.Response[v1.StatBlobResponse], error)
-	// PutBlob appends a chunk, of at most 64 KiB; it can be resumed at the offset
-	// it answers. An offset other than that changes nothing.
+	// PutBlob appends a chunk of 64 KiB, the last one what remains; it can be
+	// resumed at the offset it answers. An offset other than that changes nothing.
 	PutBlob(context.Context, *connect.Request[v1.PutBlobRequest]) (*connect.Response[v1.PutBlobResponse], error)
 	// GetBlob streams a complete blob from an offset on, to any device that knows
 	// its hash.
