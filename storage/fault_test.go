@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"parley/groups"
@@ -27,9 +28,9 @@ func TestDurableSteps(t *testing.T) {
 
 func testFault(t *testing.T, step string, persisted bool) {
 	c := testConfig(alpha, t.TempDir())
-	armed := false
+	var armed atomic.Bool
 	s, err := open(c, disk{fault: func(name string, perform func() error) error {
-		if !armed || name != step {
+		if !armed.Load() || name != step {
 			return perform()
 		}
 		if persisted {
@@ -44,14 +45,14 @@ func testFault(t *testing.T, step string, persisted bool) {
 	}
 	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
 	before := mustSubmit(t, s, alice.say("before"))
-	armed = true
+	armed.Store(true)
 	lost := alice.say("lost?")
 	out := submit(s, lost)
 	wantKind(t, out.Err, groups.Unavailable)
 	if !errors.Is(out.Err, errFault) || out.Receipt != (groups.Receipt{}) {
 		t.Fatalf("%+v", out)
 	}
-	armed = false
+	armed.Store(false)
 	wantKind(t, submit(s, alice.say("after")).Err, groups.Unavailable)
 	wantKind(t, s.Ready(), groups.Unavailable)
 	if _, err := s.PutKeyPackages(alice.device, []groups.KeyPackage{{Device: alice.device, Suite: 1}}); groups.KindOf(err) != groups.Unavailable {
@@ -80,7 +81,7 @@ func TestAFailingSignerStopsTheStore(t *testing.T) {
 	c.Signer = signer
 	s := openTest(t, c)
 	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
-	signer.fail = true
+	signer.fail.Store(true)
 	wantKind(t, submit(s, alice.say("unsigned")).Err, groups.Unavailable)
 	if n := len(readAll(t, s, alice.room, 1<<20)); n != 1 {
 		t.Fatalf("%d entries are shown, 1 is durable", n)
@@ -89,11 +90,11 @@ func TestAFailingSignerStopsTheStore(t *testing.T) {
 
 type moodySigner struct {
 	ordering
-	fail bool
+	fail atomic.Bool
 }
 
 func (m *moodySigner) SignHeads(root groups.Hash) ([]byte, error) {
-	if m.fail {
+	if m.fail.Load() {
 		return nil, errFault
 	}
 	return m.ordering.SignHeads(root)

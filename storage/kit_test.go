@@ -322,3 +322,11 @@ func removalOf(m *member, others ...*member) (leaves []wire.LeafIndex) {
 	}
 	return leaves
 }
+
+// settle waits until those whom earlier batches wake have been called.
+func settle(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.writeRows([]row{{key: []byte("zz"), value: []byte("settled")}}); err != nil {
+		t.Fatal(err)
+	}
+}

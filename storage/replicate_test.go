@@ -90,6 +90,7 @@ func TestAFollowerHoldsTheSameLog(t *testing.T) {
 	defer follower.Watch(alice.room, func() { woken++ })()
 	follow(t, hub, follower, alice.room, 4<<10) // heads ahead of their batches
 	sameLog(t, hub, follower, alice.room)
+	settle(t, follower)
 	if len(rooms) != 2 || woken < 5 {
 		t.Fatalf("told of %v, woken %d times", rooms, woken)
 	}

@@ -53,6 +53,7 @@ func TestCommitsMembersAndWelcomes(t *testing.T) {
 	if err != nil || in.Members != 3 || len(in.Sites) != 2 || !in.Owned || in.Owner != c.Node || in.Head.Epoch != 1 {
 		t.Fatalf("%+v, %v", in, err)
 	}
+	settle(t, s)
 	if len(rooms) != 1 || woken != 1 {
 		t.Fatalf("rooms %v, woken %d", rooms, woken)
 	}
@@ -91,6 +92,7 @@ func TestCommitsMembersAndWelcomes(t *testing.T) {
 	sub, p := alice.commit(mls.CommitOptions{Removes: removalOf(alice, phone, bob)})
 	mustSubmit(t, s, sub)
 	alice.group = p.Next
+	settle(t, s)
 	if m, ok := s.Membership(alice.room, phone.device); !ok || m.Left != 3 || woken != 2 {
 		t.Fatalf("%+v, woken %d", m, woken)
 	}
