@@ -62,7 +62,7 @@ func kindOfStatus(status int) groups.Kind {
 		return groups.TooLarge
 	case status == http.StatusNotFound:
 		return groups.NotFound
-	case status < http.StatusInternalServerError:
+	case status < http.StatusInternalServerError, status == http.StatusNotImplemented: // an encoding we do not speak
 		return groups.Invalid
 	}
 	return groups.Internal

@@ -128,7 +128,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"another type", "POST", "Submit", "text/html", "x", 415, groups.Invalid},
 		{"oversize login", "POST", "Login", "application/json", `{"device":"` + strings.Repeat("a", maxLogin) + `"}`, 429, groups.TooLarge},
 		{"oversize chunk", "POST", "PutBlob", "application/json", `{"chunk":"` + strings.Repeat("a", maxChunk) + `"}`, 429, groups.TooLarge},
-		{"gzip", "POST", "Submit", "application/json", "{}", 501, groups.Internal},
+		{"gzip", "POST", "Submit", "application/json", "{}", 501, groups.Invalid},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			counter := f.server.metrics.refusals.WithLabelValues(x.kind.String())
