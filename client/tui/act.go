@@ -33,15 +33,15 @@ func (m *Model) act(fn func(ctx context.Context) doneMsg) tea.Cmd {
 
 // done tells what became of an act.
 func (m *Model) done(msg doneMsg) tea.Cmd {
-	switch {
-	case msg.err != nil:
-		m.fail(msg.err.Error())
-	case msg.text != "":
-		m.tell(msg.text)
-	}
 	cmd := m.load(msg.load)
 	if msg.room != "" && msg.err == nil {
 		cmd = tea.Batch(cmd, m.show(msg.room))
+	}
+	switch {
+	case msg.err != nil:
+		m.fail(words(msg.err))
+	case msg.text != "":
+		m.tell(msg.text)
 	}
 	return cmd
 }
@@ -83,7 +83,7 @@ func (m *Model) sent(msg sentMsg) tea.Cmd {
 	s := m.outbox[0]
 	m.outbox = m.outbox[1:]
 	if msg.err != nil {
-		m.fail("not sent: " + msg.err.Error())
+		m.fail("not sent: " + words(msg.err))
 		if m.input.Value() == "" && s.room == m.room {
 			m.input.SetValue(s.content.Text)
 		}

@@ -89,7 +89,7 @@ func (m *Model) users(names []string) ([]groups.UserID, bool) {
 	for i, name := range names {
 		var err error
 		if out[i], err = m.cfg.Device.FindUser(name); err != nil {
-			m.fail(err.Error())
+			m.fail(words(err))
 			return nil, false
 		}
 	}
@@ -148,7 +148,7 @@ func (m *Model) doRemove(args []string) tea.Cmd {
 		}
 		id, err := groups.NewDeviceID(users[0], device)
 		if err != nil {
-			m.fail(err.Error())
+			m.fail(words(err))
 			return nil
 		}
 		devices = append(devices, id)
@@ -194,7 +194,7 @@ func (m *Model) doCreate(args []string) tea.Cmd {
 		waiting, err := d.Add(ctx, room, append([]groups.UserID{me}, users...)...)
 		text := "made " + names.Room(room)
 		if err != nil {
-			text += "; " + err.Error()
+			text += "; " + words(err)
 		} else if len(users) > 0 {
 			text += "; " + names.added(users, waiting)
 		}
@@ -208,7 +208,7 @@ func (m *Model) doRoom(args []string) tea.Cmd {
 	}
 	room, err := m.cfg.Device.FindRoom(args[0])
 	if err != nil {
-		m.fail(err.Error())
+		m.fail(words(err))
 		return nil
 	}
 	return m.show(room)

@@ -11,8 +11,7 @@ import (
 	"parley/groups"
 )
 
-// A Reader tells what a device knows, from its store. It is safe for many
-// goroutines; *client.Device is one.
+// A Reader tells what a device knows, from its store.
 type Reader interface {
 	Rooms() ([]client.RoomInfo, error)
 	Room(room groups.RoomID) (client.RoomInfo, error)
@@ -38,15 +37,21 @@ type Host interface {
 	Leave(ctx context.Context, room groups.RoomID) error
 }
 
-// A Device is what the screen shows and works with.
-type Device interface {
-	Reader
-	Writer
-	Host
+// A Person knows who this is, what names mean, and how the device is.
+type Person interface {
 	ID() groups.DeviceID
 	FindRoom(name string) (groups.RoomID, error)
 	FindUser(name string) (groups.UserID, error)
 	Connection() client.Connection
+}
+
+// A Device is what the screen shows and works with. It is safe for many
+// goroutines.
+type Device interface {
+	Person
+	Reader
+	Writer
+	Host
 }
 
 // A Config is what a screen is made of.

@@ -219,7 +219,7 @@ func (m *Model) target(fits func(*client.Message) bool) *client.Message {
 	}
 	for i := len(m.line.messages) - 1; i >= 0; i-- {
 		t := &m.line.messages[i]
-		if t.Change == nil && !t.Deleted && t.ID != (client.MessageID{}) && fits(t) {
+		if t.Content.Kind != 0 && !t.Deleted && t.ID != (client.MessageID{}) && fits(t) {
 			return t
 		}
 	}

@@ -174,7 +174,7 @@ func (m *Model) takeRooms(msg roomsMsg) tea.Cmd {
 		cmd = m.load(loadRooms)
 	}
 	if msg.err != nil {
-		m.fail(msg.err.Error())
+		m.fail(words(msg.err))
 		return cmd
 	}
 	first := len(m.rooms) == 0
@@ -208,7 +208,7 @@ func (m *Model) takeHistory(msg historyMsg) tea.Cmd {
 		cmd = m.load(loadHistory)
 	}
 	if msg.err != nil {
-		m.fail(msg.err.Error())
+		m.fail(words(msg.err))
 		return cmd
 	}
 	if info := m.info(); info != nil && !m.line.loaded {
@@ -228,7 +228,7 @@ func (m *Model) takeMembers(msg membersMsg) tea.Cmd {
 		cmd = m.load(loadMembers)
 	}
 	if msg.err != nil {
-		m.fail(msg.err.Error())
+		m.fail(words(msg.err))
 		return cmd
 	}
 	m.members, m.wishes = msg.members, msg.wishes

@@ -165,3 +165,12 @@ func (m *Model) tell(text string) { m.notice = notice{text: text} }
 
 // fail shows what went wrong.
 func (m *Model) fail(text string) { m.notice = notice{text, true} }
+
+// words is an error without its kind, if it is one of ours: the kind is for
+// programs.
+func words(err error) string {
+	if e, ours := err.(*groups.Error); ours {
+		return e.Text
+	}
+	return err.Error()
+}

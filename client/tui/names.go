@@ -88,8 +88,11 @@ func Size(n uint64) string {
 	return fmt.Sprintf("%.1f %s", f, units[0])
 }
 
-// What says what a change of a room was: bob@beta.example/phone was added.
+// What says what a change of a room was: alice/laptop added bob/phone.
 func (h Home) What(by groups.DeviceID, c *client.Change) string {
+	if by == "" { // we came in with it, and were not told by whom
+		return h.Devices(c.Added) + " joined"
+	}
 	var parts []string
 	if len(c.Added) > 0 {
 		parts = append(parts, "added "+h.Devices(c.Added))
@@ -100,15 +103,12 @@ func (h Home) What(by groups.DeviceID, c *client.Change) string {
 	if c.Policy {
 		parts = append(parts, "changed the policy")
 	}
-	if len(parts) == 0 {
-		parts = append(parts, "made a new key")
-	}
-	if c.Epoch == 0 {
+	switch {
+	case len(parts) > 0:
+	case c.Epoch == 0:
 		parts = []string{"made the room"}
+	default:
+		parts = []string{"made a new key"}
 	}
-	who := "the hub"
-	if by != "" {
-		who = h.Device(by)
-	}
-	return who + " " + strings.Join(parts, " and ")
+	return h.Device(by) + " " + strings.Join(parts, " and ")
 }

@@ -65,5 +65,5 @@ func spread(left, right string, width int) string {
 
 // wrap breaks text into lines of at most a width.
 func wrap(s string, width int) []string {
-	return strings.Split(lipgloss.Wrap(s, max(width, 1), " -/"), "\n")
+	return strings.Split(lipgloss.Wrap(s, max(width, 1), ""), "\n")
 }

@@ -31,6 +31,7 @@ type timeline struct {
 	scroll   int // lines hidden below
 
 	blocks [][]string // the lines of each message
+	width  int        // they are laid out for; 0 if they have to be laid out again
 	height int        // of the window it is seen through
 	keep   anchor     // what has to stay in place when new messages are laid out
 }
@@ -72,6 +73,7 @@ func (t *timeline) take(messages []client.Message, want int) {
 		k := keyOf(&t.messages[t.selected])
 		at = &k
 	}
+	t.width = 0
 	t.messages, t.loaded, t.complete = messages, true, len(messages) < want
 	t.selected = none
 	if at != nil {

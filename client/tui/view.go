@@ -9,7 +9,7 @@ import (
 
 // The sizes at which parts of the screen give way.
 const (
-	minWidth, minHeight = 20, 6 // smaller screens show only that they are too small
+	minWidth, minHeight = 20, 7 // smaller screens show only that they are too small
 	roomsFrom           = 60    // cells from which the list of rooms is beside the timeline
 	membersFrom         = 70    // cells from which the members are beside the timeline
 	badgeFrom           = 10    // rows from which the badge is shown
@@ -52,13 +52,17 @@ func (m *Model) frame() frame {
 
 // layout lays out what the View shows, after every change.
 func (m *Model) layout() {
+	m.input.MaxHeight = min(max(m.height-minHeight+1, 1), maxInputLines)
 	m.input.SetWidth(max(m.width-2, 1))
 	f := m.frame()
-	keep := m.line.keep
+	keep, blocks := m.line.keep, m.line.blocks
 	if !keep.set {
 		keep = m.line.anchor()
 	}
-	m.line.place(m.blocks(f.middle), f.body, keep)
+	if m.line.width != f.middle {
+		m.line.width, blocks = f.middle, m.blocks(f.middle)
+	}
+	m.line.place(blocks, f.body, keep)
 }
 
 // View shows the screen.
@@ -204,9 +208,9 @@ func (m *Model) status() string {
 	case m.notice.text != "":
 		text = good(PrintableLine(m.notice.text))
 	case m.down != nil:
-		text = bad("the gateway refuses this device: " + PrintableLine(m.down.Error()))
+		text = bad("the gateway refuses this device: " + PrintableLine(words(m.down)))
 	case m.lost != nil:
-		text = faint(PrintableLine(m.lost.Error()))
+		text = faint(PrintableLine(words(m.lost)))
 	}
 	right := ""
 	switch {
@@ -220,7 +224,7 @@ func (m *Model) status() string {
 
 // keysLine reminds of the keys that are not obvious.
 func (m *Model) keysLine() string {
-	keys := " enter send · alt+enter line · tab panes · ^n ^p rooms · ^r reply · ^t members · ^g help · ^c quit"
+	keys := " enter send · tab panes · ^n ^p rooms · ^r reply · ^g help · ^c quit · ^t members · alt+enter line"
 	switch m.focus {
 	case paneRooms:
 		keys = " ↑ ↓ rooms · enter write · tab timeline · ^g help · ^c quit"

@@ -44,7 +44,10 @@ func (m *Model) live(info *client.RoomInfo) string {
 
 // online is the state of the connection.
 func (m *Model) online() string {
-	me := faint(m.names.Device(m.cfg.Device.ID())) + " "
+	me := ""
+	if m.width >= roomsFrom {
+		me = faint(m.names.Device(m.cfg.Device.ID())) + " "
+	}
 	switch {
 	case m.down != nil:
 		return me + bad("✗ refused")

@@ -92,7 +92,7 @@ func (m *Model) helpPane(f frame) []string {
 		if c.args != "" {
 			usage += " " + c.args
 		}
-		lines = append(lines, fmt.Sprintf("  %-22s %s", usage, faint(c.what)))
+		lines = append(lines, fmt.Sprintf("  %-23s %s", usage, faint(c.what)))
 	}
 	if len(lines) > f.body { // no room to scroll: the commands matter more
 		lines = lines[5:]

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,24 +54,32 @@ func (m *Model) welcome(f frame) []string {
 func (m *Model) blocks(width int) [][]string {
 	width = max(width-2, 8) // the mark of the selection, and air
 	out := make([][]string, len(m.line.messages))
+	fresh := m.firstNew()
 	for i := range m.line.messages {
 		var before *client.Message
 		if i > 0 {
 			before = &m.line.messages[i-1]
 		}
-		out[i] = m.block(&m.line.messages[i], before, width)
+		out[i] = m.block(&m.line.messages[i], before, blockPlace{width, i > 0 && i == fresh})
 	}
 	return out
 }
 
+// A blockPlace is where a message is laid out.
+type blockPlace struct {
+	width int
+	news  bool // what is new begins with it
+}
+
 // block lays out one message under the one before it.
-func (m *Model) block(t, before *client.Message, width int) []string {
+func (m *Model) block(t, before *client.Message, at blockPlace) []string {
 	var lines []string
+	width := at.width
 	fresh := before == nil
 	if day := t.Time.In(m.cfg.Zone).Format("Monday, 2 January 2006"); before == nil || day != before.Time.In(m.cfg.Zone).Format("Monday, 2 January 2006") {
 		lines, fresh = append(lines, faint(ruled(day, width))), true
 	}
-	if m.news(t, before) {
+	if at.news {
 		lines, fresh = append(lines, warning(ruled("new", width))), true
 	}
 	if t.Change != nil {
@@ -119,7 +128,7 @@ func (m *Model) below(t *client.Message, indent string, width int) []string {
 		}
 	}
 	if t.State == client.Failed {
-		for _, l := range wrap("not accepted: "+PrintableLine(t.Problem)+" (/retry or /discard)", width-len(indent)) {
+		for _, l := range wrap("not accepted: "+PrintableLine(t.Problem)+"; /retry or /discard", width-len(indent)) {
 			lines = append(lines, indent+bad(l))
 		}
 	}
@@ -146,7 +155,7 @@ func (m *Model) text(t *client.Message) string {
 	if t.Edited && !t.Deleted {
 		text += " " + faint("(edited)")
 	}
-	if mark := mark(t.State); mark != "" {
+	if mark := mark(t.State); mark != "" && !t.Deleted {
 		text += " " + mark
 	}
 	return text
@@ -159,7 +168,7 @@ func (m *Model) file(t *client.Message, caption string) string {
 	if f.Type != "" {
 		text += "  " + faint(PrintableLine(f.Type))
 	}
-	text += "  " + faint("/save "+shortID(t.ID))
+	text += "  " + faint(shortID(t.ID))
 	if caption != "" {
 		text += "\n" + caption
 	}
@@ -201,14 +210,15 @@ func (m *Model) gist(t *client.Message) string {
 	return PrintableLine(t.Content.Text)
 }
 
-// news says whether the news begin with t: what somebody else has said and the
-// person had not seen when the room was shown.
-func (m *Model) news(t, before *client.Message) bool {
-	isNew := func(t *client.Message) bool { return t.State == client.Received && t.Seq > m.line.seen }
-	if m.line.seen == 0 || !isNew(t) {
-		return false
+// firstNew returns the index of the first message of somebody else that the
+// person had not seen when the room was shown, or none.
+func (m *Model) firstNew() int {
+	if m.line.seen == 0 {
+		return none
 	}
-	return before != nil && before.Seq <= m.line.seen
+	return slices.IndexFunc(m.line.messages, func(t client.Message) bool {
+		return t.State == client.Received && t.Change == nil && t.Seq > m.line.seen
+	})
 }
 
 // ruled is a line with a word in it.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -148,6 +149,11 @@ func cell(v any) string {
 			parts = append(parts, name+" "+cell(v[name]))
 		}
 		return strings.Join(parts, ", ")
+	case string:
+		if t, err := time.Parse(time.RFC3339, v); err == nil {
+			return clock(t)
+		}
+		return tui.PrintableLine(v)
 	case float64:
 		return fmt.Sprintf("%.15g", v)
 	}

@@ -3,13 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"parley/client"
 )
-
-// errGaveUp says that a first attempt to connect has failed.
-var errGaveUp = errors.New("the gateway is not reachable")
 
 // caughtUp waits until everything at the gateway has been read, or until Run
 // has given up.
@@ -20,12 +16,12 @@ func (s *session) caughtUp(ctx context.Context) error {
 // await runs an act that waits for the device to be online. If the device can
 // not come online, the answer says why, as far as that is known.
 func (s *session) await(ctx context.Context, act func(context.Context) error) error {
-	return s.awaitOr(ctx, act, func(error) bool { return false })
+	return s.awaitOr(ctx, act, false)
 }
 
-// awaitOr is await that ends, with errGaveUp, as soon as giveUp says so of a
-// failed attempt to connect.
-func (s *session) awaitOr(ctx context.Context, act func(context.Context) error, giveUp func(error) bool) error {
+// awaitOr is await that, if hasty, ends with the first attempt to connect that
+// fails.
+func (s *session) awaitOr(ctx context.Context, act func(context.Context) error, hasty bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sub := s.Subscribe(16)
@@ -43,8 +39,8 @@ func (s *session) awaitOr(ctx context.Context, act func(context.Context) error, 
 				if e.Kind != client.EventConnection {
 					continue
 				}
-				if last = e.Err; last != nil && giveUp(last) {
-					cancel(fmt.Errorf("%w: %w", errGaveUp, last))
+				if last = e.Err; last != nil && hasty {
+					cancel(last)
 				}
 			case <-s.ended:
 				cancel(s.why)
@@ -64,7 +60,7 @@ func (s *session) awaitOr(ctx context.Context, act func(context.Context) error, 
 	case cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded):
 		return cause
 	case last != nil:
-		return fmt.Errorf("%w (%w)", err, last)
+		return advise(last, "gave up after "+s.app.timeout.String())
 	}
 	return err
 }

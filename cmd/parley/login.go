@@ -75,9 +75,9 @@ func (a *app) login(ctx context.Context, f *loginFlags) error {
 		return err
 	}
 	return a.online(ctx, func(ctx context.Context, s *session) error {
-		if err := s.introduce(ctx); err != nil {
+		if err := s.introduce(ctx, true); err != nil {
 			if err := a.say("%s the device is made, but is not at the gateway yet: %s\nOthers can add it to rooms once it has been online: parley sync\n",
-				warn("note:"), tui.Printable(err.Error())); err != nil {
+				warn("note:"), tui.Printable(words(err))); err != nil {
 				return err
 			}
 		}
@@ -112,28 +112,42 @@ func (f *loginFlags) enrolment() (client.Enrolment, error) {
 	return e, nil
 }
 
-// introduce takes the device online and sees to it that others can add it.
-func (s *session) introduce(ctx context.Context) error {
-	if err := s.caughtUp(ctx); err != nil {
+// introduce takes the device online and sees to it that others can add it; if
+// hasty, it does not try twice.
+func (s *session) introduce(ctx context.Context, hasty bool) error {
+	if err := s.awaitOr(ctx, s.CaughtUp, hasty); err != nil {
 		return err
 	}
-	have, err := s.KeyPackages(ctx)
-	if err != nil || have.Published > 0 {
-		return err
+	for range introductions {
+		have, err := s.KeyPackages(ctx)
+		if err != nil || have.Published > 0 {
+			return err
+		}
+		select { // the device publishes them by itself, a moment after it has come online
+		case <-time.After(introductionPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return s.PublishKeyPackages(ctx, firstKeyPackages)
 }
 
-// firstKeyPackages is how many key packages a new device publishes; the device
-// itself keeps them from running out.
-const firstKeyPackages = 20
+const (
+	// introductions is how often a new device is asked whether others can add
+	// it, introductionPause how long it is left in peace between.
+	introductions     = 30
+	introductionPause = 100 * time.Millisecond
+	// firstKeyPackages is how many key packages are published if it has not
+	// done so then.
+	firstKeyPackages = 20
+)
 
 // refresh fetches trust again and checks that the gateway knows the device.
 func (s *session) refresh(ctx context.Context) error {
 	if err := s.RefreshTrust(ctx); err != nil {
 		return err
 	}
-	if err := s.introduce(ctx); err != nil {
+	if err := s.introduce(ctx, false); err != nil {
 		return err
 	}
 	return s.whoami()

@@ -73,7 +73,7 @@ func usagef(format string, args ...any) error {
 // explain adds to an error what to do about it, where it does not say so
 // itself.
 func explain(err error) string {
-	text := err.Error()
+	text := words(err)
 	kind := groups.KindOf(err)
 	if remote, ok := errors.AsType[*groups.RemoteError](err); ok {
 		kind = remote.Kind

@@ -28,12 +28,12 @@ func (s *session) room(name string) (groups.RoomID, error) {
 		err = groups.Errorf(groups.NotFound, "this device is not in %s", id)
 	}
 	if len(rooms) == 0 {
-		return "", groups.Errorf(groups.NotFound, "%w; this device is in no room yet: make one with parley room create, or ask to be added and run parley sync", err)
+		return "", advise(err, "this device is in no room yet: make one with parley room create, or ask to be added and run parley sync")
 	}
 	if near := s.nearest(name, rooms); near != "" {
 		return "", groups.Errorf(groups.NotFound, "there is no room %q here, did you mean %s?", name, near)
 	}
-	return "", groups.Errorf(groups.NotFound, "%w; parley room ls lists the rooms", err)
+	return "", advise(err, "parley room ls lists the rooms")
 }
 
 // nearest returns the room whose name is nearest to what was typed, "" if none
@@ -141,9 +141,23 @@ func (s *session) newRoom(name string) (groups.RoomID, error) {
 func (s *session) message(room groups.RoomID, prefix string) (client.Message, error) {
 	m, err := s.FindMessage(room, prefix)
 	if err != nil {
-		return m, groups.Errorf(groups.KindOf(err), "%w; parley read %s shows the ids", err, s.names.Room(room))
+		return m, advise(err, "parley read "+s.names.Room(room)+" shows the ids")
 	}
 	return m, nil
+}
+
+// advise adds to an error what to do about it.
+func advise(err error, advice string) error {
+	return &groups.Error{Kind: groups.KindOf(err), Text: words(err) + "; " + advice, Err: err}
+}
+
+// words is an error without its kind, if it is one of ours: the kind is for
+// programs.
+func words(err error) string {
+	if e, ours := err.(*groups.Error); ours {
+		return e.Text
+	}
+	return err.Error()
 }
 
 // completeRooms offers the rooms of the home to the shell, for the first

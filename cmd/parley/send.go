@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"mime"
 	"os"
 	"path/filepath"
@@ -165,7 +166,7 @@ func (s *session) report(ctx context.Context, queued []client.Message, f *sendFl
 	var waited error
 	if !f.offline {
 		ctx, cancel := context.WithTimeout(ctx, s.app.timeout)
-		waited = s.awaitOr(ctx, s.Flush, func(error) bool { return !f.wait })
+		waited = s.awaitOr(ctx, s.Flush, !f.wait)
 		cancel()
 	}
 	var failed error
@@ -177,7 +178,7 @@ func (s *session) report(ctx context.Context, queued []client.Message, f *sendFl
 			m.State = client.Accepted // an edit or a reaction is part of its target
 		}
 		if m.State == client.Failed {
-			failed = groups.Errorf(groups.KindOf(waited), "%s was refused: %s", shortID(m.ID), m.Problem)
+			failed = fmt.Errorf("message %s was not accepted: %s", shortID(m.ID), m.Problem)
 		}
 		if err := s.tell(&m, waited); err != nil {
 			return err
@@ -196,11 +197,11 @@ func (s *session) tell(m *client.Message, waited error) error {
 	}
 	switch m.State {
 	case client.Accepted:
-		return s.app.print("%s %s %s\n", good("accepted"), shortID(m.ID), faint(place(m)))
+		return s.app.print("%s %s%s\n", good("accepted"), shortID(m.ID), faint(place(m)))
 	case client.Queued, client.Sent:
 		why := "this device is offline"
 		if waited != nil && !errors.Is(waited, context.DeadlineExceeded) {
-			why = waited.Error()
+			why = words(waited)
 		} else if waited != nil {
 			why = "no receipt came within " + s.app.timeout.String()
 		}
@@ -214,5 +215,5 @@ func place(m *client.Message) string {
 	if m.Seq == 0 {
 		return ""
 	}
-	return "entry " + number(m.Seq)
+	return " entry " + number(m.Seq)
 }

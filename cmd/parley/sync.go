@@ -45,7 +45,7 @@ func (s *session) sync(ctx context.Context) error {
 	for _, r := range before {
 		seen[r.Room] = r.Seq
 	}
-	if err := s.introduce(ctx); err != nil {
+	if err := s.introduce(ctx, false); err != nil {
 		return err
 	}
 	if err := s.await(ctx, s.Flush); err != nil {

@@ -141,7 +141,7 @@ func (t *tail) take(e *client.Event) error {
 		return t.app.say("%s %s: %s\n", bad("ALARM"), t.names.Room(e.Room), e.Alarm.Text)
 	case client.EventConnection:
 		if e.Err != nil {
-			return t.app.say("%s %s\n", warn(e.Connection.String()+":"), faint(e.Err.Error()))
+			return t.app.say("%s %s\n", warn(e.Connection.String()+":"), faint(words(e.Err)))
 		}
 	}
 	return nil
