@@ -44,6 +44,7 @@ func BenchmarkReplicate(b *testing.B) {
 // BenchmarkStore is the share of the two stores in BenchmarkReplicate.
 func BenchmarkStore(b *testing.B) {
 	hub, follower := newStore(b, nodeID(alpha, "a1")), newStore(b, nodeID(beta, "b1"))
+	follower.LearnOrdering([][]byte{[]byte(alpha)})
 	room := roomID(alpha, "ops")
 	hub.create(room, alpha, beta)
 	sub := submission("", deviceID(alpha, "alice"), string(make([]byte, 300)))

@@ -30,6 +30,7 @@ type dialer struct {
 	name      string
 	site      groups.SiteID
 	addresses []string
+	expect    groups.NodeID // who should answer, "" for any node of the site
 	polite    bool
 	wake      chan struct{} // a sign of life: do not wait any longer
 	lost      chan struct{} // a link of the site ended
@@ -167,6 +168,9 @@ func (d *dialer) once(address string) error {
 
 // openLanes opens the lanes unless there is a link to who answered.
 func (d *dialer) openLanes(l *link, ctx context.Context) error {
+	if d.expect != "" && l.peer != d.expect {
+		return groups.Errorf(groups.Denied, "%s answered a dial to %s", l.peer, d.expect)
+	}
 	d.mu.Lock()
 	d.peer = l.peer
 	d.mu.Unlock()

@@ -110,21 +110,21 @@ func (f *follower) offer(room groups.RoomID, s source) {
 	}
 	r := f.rooms[room]
 	if r == nil {
-		if len(f.rooms) >= maxRooms {
+		r = &follow{room: room}
+	}
+	i := slices.IndexFunc(r.sources, func(o source) bool { return o.link == s.link })
+	if i < 0 {
+		if s.link.offers >= maxRooms {
 			f.node.metrics.dropped.WithLabelValues("offer").Inc()
 			return
 		}
-		r = &follow{room: room}
-		f.rooms[room] = r
+		s.link.offers++
+		i, r.sources = len(r.sources), append(r.sources, s)
 	}
+	f.rooms[room], r.sources[i] = r, s
 	if s.owner != "" && (s.owner == s.link.peer || f.node.owners.get(room) == "") {
 		f.node.owners.set(room, s.owner)
 		f.node.cfg.Rooms.SetOwner(room, s.owner)
-	}
-	if i := slices.IndexFunc(r.sources, func(o source) bool { return o.link == s.link }); i >= 0 {
-		r.sources[i] = s
-	} else {
-		r.sources = append(r.sources, s)
 	}
 	r.retryAt = time.Time{} // a sign of life
 	f.choose(r)

@@ -3,6 +3,7 @@ package federation
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	linkv1 "parley/api/link/v1"
@@ -172,7 +173,11 @@ func (f *follower) conflict(r *follow, reason string) {
 func (f *follower) later(r *follow, err error) {
 	r.delay = min(max(2*r.delay, firstRetry), lastRetry)
 	r.retryAt = f.node.cfg.Now().Add(r.delay)
-	f.node.log.Warn("entries can not be stored now", "room", string(r.room), "held", uint64(r.held.Seq), "error", err)
+	level := slog.LevelDebug
+	if r.delay == firstRetry {
+		level = slog.LevelWarn
+	}
+	f.node.log.Log(f.node.ctx, level, "a room can not be followed now", "room", string(r.room), "held", uint64(r.held.Seq), "error", err)
 	f.leave(r)
 	time.AfterFunc(r.delay, func() { f.local.put(f.tick) })
 }

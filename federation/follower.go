@@ -25,10 +25,10 @@ const maxReplicators = 4
 //	      -> Replicate, one run of a room at a time -> ack, or ask again, or park
 type follower struct {
 	node  *Node
-	peer  chan func()    // from readers of lanes, which wait
-	local *inbox[func()] // from ourselves: at most one a room, link or status call
-	jobs  chan job       // to the replicators
-	rooms map[groups.RoomID]*follow
+	peer  chan func()               // from readers of lanes, which wait
+	local *inbox[func()]            // from ourselves: at most one a room, link or status call
+	jobs  chan job                  // to the replicators
+	rooms map[groups.RoomID]*follow // bounded by the links and what each may offer
 	subs  map[*link]map[uint64]*follow
 	next  uint64    // the subscription number given last
 	ready []*follow // with a run to store, each once
@@ -180,6 +180,12 @@ func (f *follower) down(l *link) {
 		for _, r := range f.rooms {
 			if r.forget(l) {
 				f.choose(r)
+			}
+			if len(r.sources) == 0 && !r.busy && r.parked == "" {
+				delete(f.rooms, r.room) // until it is offered again
+				if r.held.Seq == 0 {
+					f.node.owners.forget(r.room)
+				}
 			}
 		}
 	})

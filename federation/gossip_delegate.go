@@ -193,6 +193,6 @@ func (n *Node) sibling(id groups.NodeID, address, state string) {
 		return
 	}
 	if state == "alive" {
-		n.startDialer(&dialer{name: string(id), site: n.site, peer: id, addresses: []string{address}, polite: n.cfg.Node > id})
+		n.startDialer(&dialer{name: string(id), site: n.site, expect: id, peer: id, addresses: []string{address}, polite: n.cfg.Node > id})
 	}
 }

@@ -21,6 +21,7 @@ const (
 	maxChain      = 3        // certificates a peer may show
 	maxChainBytes = 12 << 10 // and their size
 	maxStreams    = 256      // a peer may have open
+	quietRefusals = 10       // log lines about refused nodes in a row, then one a second
 	quietDials    = 200      // handshakes a second, above which addresses are validated
 
 	// Windows: three lanes and the blob streams together fit the connection's,
@@ -33,10 +34,11 @@ const (
 	firstBuffer   = 4 << 10   // what an unread length buys
 	idleBuffer    = 512 << 10 // a reader's buffer above this is given back between frames
 	coalesce      = 256 << 10 // what waits for a lane goes out in frames of about this
-	maxOutbox     = 4 << 20   // bytes waiting for a lane: then relays are Busy and the server waits
+	waitOutbox    = 1 << 20   // bytes waiting for a lane: then the server waits
+	maxOutbox     = 4 << 20   // then relays are Busy
 	hardOutbox    = 64 << 20  // of small control pieces: then the peer is not reading and is cut off
 	writeTime     = 60 * time.Second
-	maxRooms      = 1 << 17 // a peer may offer or follow: more are ignored, and counted
+	maxRooms      = 1 << 17 // a peer may offer or follow: more offers are ignored, and counted
 	pageBytes     = 256 << 10
 	windowBytes   = 8 << 20 // sent and not acknowledged, of one room
 	windowLink    = 32 << 20

@@ -61,6 +61,7 @@ type link struct {
 	server *server
 	signal *rate.Limiter
 
+	offers  int          // rooms the peer has offered; the follower's
 	waiting atomic.Int64 // bytes of entries received and not with the store; the follower's
 	running atomic.Int64 // submissions of the peer that are not answered
 	asking  atomic.Int64 // calls of the peer that are not answered
@@ -100,10 +101,7 @@ func (l *link) close(why error) { l.cancel(why) }
 func (l *link) run() error {
 	g, ctx := errgroup.WithContext(l.ctx)
 	stop := context.AfterFunc(ctx, func() {
-		code, text := closeCode(context.Cause(l.ctx))
-		if context.Cause(ctx) != nil && l.ctx.Err() == nil {
-			code, text = closeCode(context.Cause(ctx))
-		}
+		code, text := closeCode(context.Cause(ctx))
 		l.conn.CloseWithError(code, text)
 	})
 	for i, lane := range l.lanes {

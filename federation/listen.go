@@ -39,7 +39,7 @@ func (n *Node) incoming(conn *quic.Conn, opened func()) {
 	l, err := n.open(conn, func(l *link, ctx context.Context) error { return l.acceptLanes(ctx) })
 	opened()
 	if err != nil {
-		n.log.Info("an incoming link was not opened", "address", conn.RemoteAddr().String(), "error", err)
+		n.log.Debug("an incoming link was not opened", "address", conn.RemoteAddr().String(), "error", err)
 		return
 	}
 	n.serve(l)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"golang.org/x/time/rate"
@@ -24,7 +25,8 @@ type Node struct {
 	incarnation []byte
 	log         *slog.Logger
 	metrics     *metrics
-	dialLimit   *rate.Limiter
+	dialLimit   *rate.Limiter // handshakes from unproved addresses
+	refusals    *rate.Limiter // log lines that a stranger can cause
 
 	follower *follower
 	offerer  *offerer
@@ -65,6 +67,7 @@ func New(cfg Config) (*Node, error) {
 		log:         cfg.Logger.With("node", string(cfg.Node)),
 		metrics:     newMetrics(cfg.Registry),
 		dialLimit:   rate.NewLimiter(quietDials, quietDials),
+		refusals:    rate.NewLimiter(rate.Every(time.Second), quietRefusals),
 		claims:      newClaimLimits(),
 		owners:      newOwners(),
 		links:       make(map[groups.NodeID]*link),
@@ -144,8 +147,8 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) Close() error {
 	n.mu.Lock()
 	started := n.started
+	n.cancel(errClosed) // under mu: no dialer starts after it
 	n.mu.Unlock()
-	n.cancel(errClosed)
 	if !started {
 		return nil
 	}

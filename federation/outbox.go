@@ -58,10 +58,10 @@ func (o *outbox) add(f *linkv1.Frame, limit int) error {
 	return nil
 }
 
-// wait puts f behind what waits as soon as that is below maxOutbox.
+// wait puts f behind what waits as soon as that is below waitOutbox.
 func (o *outbox) wait(ctx context.Context, f *linkv1.Frame) error {
 	for {
-		err := o.add(f, maxOutbox)
+		err := o.add(f, waitOutbox)
 		if err != errOutboxFull {
 			poke(o.space) // others may wait for what is left
 			return err
@@ -117,7 +117,7 @@ func (o *outbox) take() []byte {
 // recycle keeps a written buffer for later, unless it is large.
 func (o *outbox) recycle(b []byte) {
 	o.mu.Lock()
-	if cap(b) <= 2*coalesce {
+	if cap(b) <= 2*waitOutbox {
 		o.spare = b
 	}
 	o.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 // whom to ask first. The node asked refuses if it is not so.
 type owners struct {
 	mu   sync.Mutex
-	node map[groups.RoomID]groups.NodeID // at most maxRooms; more are not remembered
+	node map[groups.RoomID]groups.NodeID // bounded by what links may offer and the store holds
 }
 
 func newOwners() *owners { return &owners{node: make(map[groups.RoomID]groups.NodeID)} }
@@ -24,7 +24,11 @@ func (o *owners) get(room groups.RoomID) groups.NodeID {
 func (o *owners) set(room groups.RoomID, node groups.NodeID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, known := o.node[room]; known || len(o.node) < maxRooms {
-		o.node[room] = node
-	}
+	o.node[room] = node
+}
+
+func (o *owners) forget(room groups.RoomID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.node, room)
 }

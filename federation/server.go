@@ -163,10 +163,10 @@ func (v *server) acked(acks []*linkv1.Ack) {
 	v.mu.Lock()
 	for _, a := range acks {
 		s := v.byID[a.Subscription]
-		if s == nil || groups.Seq(a.Seq) > s.sent || groups.Seq(a.Seq) <= s.acked {
+		if s == nil || groups.Seq(a.Seq) <= s.acked {
 			continue
 		}
-		s.acked = groups.Seq(a.Seq)
+		s.acked = min(groups.Seq(a.Seq), s.sent)
 		n := 0
 		for n < len(s.marks) && s.marks[n].seq <= s.acked {
 			s.unacked -= s.marks[n].bytes

@@ -168,8 +168,11 @@ func sitesBody(sites []groups.SiteID) []byte {
 
 // follow takes the sites that an entry says.
 func (r *memRoom) follow(e *groups.Entry) bool {
+	if e.Kind == groups.KindMessage {
+		return false
+	}
 	words := strings.Fields(string(e.Body))
-	if e.Kind == groups.KindMessage || len(words) == 0 || words[0] != "sites" {
+	if len(words) == 0 || words[0] != "sites" {
 		return false
 	}
 	left := make(map[groups.SiteID]groups.Seq)

@@ -80,6 +80,9 @@ func (n *Node) identify(certs []*x509.Certificate) (groups.NodeID, time.Time, er
 	peer, ends, err := n.prove(certs)
 	if err != nil {
 		n.metrics.refused.WithLabelValues(kindOf(err).String()).Inc()
+		if n.refusals.Allow() {
+			n.log.Warn("a node was refused", "error", err)
+		}
 	}
 	return peer, ends, err
 }
