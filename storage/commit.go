@@ -95,14 +95,6 @@ func (s *Store) signHeads(touched []*room) error {
 func (s *Store) roomRows(rows []row, r *room) []row {
 	rows = segmentRows(rows, r.number, r.run)
 	o := r.run[len(r.run)-1]
-	if o.signed == nil {
-		o.signed = r.view.Load().signed
-		for _, earlier := range r.run {
-			if earlier.signed != nil {
-				o.signed = earlier.signed
-			}
-		}
-	}
 	record := headRecord{last: o.head, signed: o.signed}
 	return append(rows, row{key: numberKey(rowHead, r.number), value: record.encode()})
 }

@@ -49,23 +49,24 @@ func (s *Store) commitRows(r *room, o *op, st *groups.Step) error {
 	}
 	o.info = next
 	o.rows = append(o.rows, row{key: numberKey(rowInfo, r.number), value: next.encode()})
-	s.memberRows(r, o, st)
+	o.rows = memberRows(o.rows, r.number, st)
+	o.notify = append(o.notify, st.Removed...)
 	return s.welcomeRows(r, o, st)
 }
 
-// memberRows notes from where to where the devices of a commit may read. A
+// memberRows appends from where to where the devices of a step may read. A
 // device that is added again begins anew.
-func (s *Store) memberRows(r *room, o *op, st *groups.Step) {
-	seq := uint64Value(uint64(o.head.Seq))
+func memberRows(rows []row, number uint64, st *groups.Step) []row {
+	seq := uint64Value(uint64(st.Entry.Seq))
 	for _, d := range st.Removed {
-		o.rows = append(o.rows, row{key: deviceKey(rowLeft, d, r.number), value: seq})
-		o.notify = append(o.notify, d)
+		rows = append(rows, row{key: deviceKey(rowLeft, d, number), value: seq})
 	}
 	for _, d := range st.Added {
-		o.rows = append(o.rows,
-			row{key: deviceKey(rowJoined, d, r.number), value: seq},
-			row{key: deviceKey(rowLeft, d, r.number), gone: true})
+		rows = append(rows,
+			row{key: deviceKey(rowJoined, d, number), value: seq},
+			row{key: deviceKey(rowLeft, d, number), gone: true})
 	}
+	return rows
 }
 
 // welcomeRows routes the commit's Welcome to the devices of this site that it

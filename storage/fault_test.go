@@ -2,6 +2,9 @@ package storage
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -98,4 +101,76 @@ func (m *moodySigner) SignHeads(root groups.Hash) ([]byte, error) {
 		return nil, errFault
 	}
 	return m.ordering.SignHeads(root)
+}
+
+// TestRewritingTheJournal is the fault table of its rewriting: whichever step
+// fails, or fails but is persisted, the next start finds all heads.
+func TestRewritingTheJournal(t *testing.T) {
+	for _, step := range []string{"none", "new journal write", "new journal sync", "new journal rename", "new journal directory sync"} {
+		for _, persisted := range []bool{false, true} {
+			t.Run(fmt.Sprint(step, " persisted ", persisted), func(t *testing.T) { testRewrite(t, step, persisted) })
+		}
+	}
+}
+
+func testRewrite(t *testing.T, step string, persisted bool) {
+	c := testConfig(alpha, t.TempDir())
+	var armed atomic.Bool
+	s, err := open(c, disk{fault: func(name string, perform func() error) error {
+		if !armed.Load() || name != step {
+			return perform()
+		}
+		if persisted {
+			if err := perform(); err != nil {
+				return err
+			}
+		}
+		return errFault
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	settle(t, s)
+	armed.Store(true)
+	s.journal.limit = 4096 // read by the committer with the next batch
+	var receipts []groups.Receipt
+	for range 100 {
+		out := submit(s, alice.say("fills the journal"))
+		if out.Err != nil {
+			break
+		}
+		receipts = append(receipts, out.Receipt)
+	}
+	if stopped := s.failed.Load() != nil; stopped == (step == "none") || len(receipts) < 20 {
+		t.Fatalf("stopped %v after %d receipts", stopped, len(receipts))
+	}
+	armed.Store(false)
+	closeTest(t, s)
+	s = openTest(t, c)
+	in, err := s.Room(alice.room)
+	if err != nil || in.Parked != "" || in.Head.Seq < receipts[len(receipts)-1].Seq {
+		t.Fatalf("%+v, %v", in, err)
+	}
+	if s.journal.rooms[1].seq < receipts[len(receipts)-1].Seq {
+		t.Fatalf("the journal knows of entry %d", s.journal.rooms[1].seq)
+	}
+	mustSubmit(t, s, alice.say("goes on"))
+}
+
+func TestAMissingJournalVouchesForNothing(t *testing.T) {
+	c := testConfig(alpha, t.TempDir())
+	s := openTest(t, c)
+	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	closeTest(t, s)
+	if err := os.Remove(filepath.Join(c.Dir, journalName)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s = openTest(t, c)
+		if in, err := s.Room(alice.room); err != nil || in.Parked == "" {
+			t.Fatalf("%+v, %v", in, err)
+		}
+		closeTest(t, s)
+	}
 }

@@ -25,6 +25,7 @@ type journal struct {
 
 	record recordWriter
 	disk   disk
+	limit  int64 // size at which it is written anew
 }
 
 const (
@@ -40,7 +41,7 @@ const (
 // openJournal reads the journal in dir, or begins one. The fence looks at it
 // before settle makes it fit to be appended to.
 func openJournal(dir string, d disk) (*journal, error) {
-	j := &journal{dir: dir, disk: d}
+	j := &journal{dir: dir, disk: d, limit: maxJournal}
 	f, err := os.OpenFile(j.path(), os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -107,7 +108,7 @@ func (j *journal) highest() (n uint64) {
 
 // full says whether the journal should be written anew.
 func (j *journal) full() bool {
-	return j.size > max(maxJournal, int64(len(j.rooms))*512)
+	return j.size > max(j.limit, int64(len(j.rooms))*512)
 }
 
 // rewrite replaces the journal by one that holds the last head of each room.
@@ -118,15 +119,20 @@ func (j *journal) rewrite() error {
 	if err != nil {
 		return err
 	}
-	size, err := j.writeAll(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = syncDir(j.dir)
+	var size int64
+	for _, step := range []struct {
+		name    string
+		perform func() error
+	}{
+		{"new journal write", func() (err error) { size, err = j.writeAll(f); return err }},
+		{"new journal sync", f.Sync},
+		{"new journal rename", func() error { return os.Rename(path+".new", path) }},
+		{"new journal directory sync", func() error { return syncDir(j.dir) }},
+	} {
+		if err = j.disk.step(step.name, step.perform); err != nil {
+			err = fmt.Errorf("%s: %w", step.name, err)
+			break
+		}
 	}
 	if err != nil {
 		return errors.Join(err, f.Close())

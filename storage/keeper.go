@@ -119,8 +119,7 @@ func (s *Store) unloadIdle() {
 }
 
 // unload drops the ledger of a room with nothing on its way and nothing new
-// since the last call. The committer may show a newer view at the same time;
-// then the ledger stays.
+// since the last call. Nobody can put anything on its way meanwhile.
 func (r *room) unload() {
 	if !r.mu.TryLock() {
 		return
@@ -131,9 +130,6 @@ func (r *room) unload() {
 		r.quiet = v.last.Seq
 		return
 	}
-	bare := *v
-	bare.ledger = nil
-	if r.view.CompareAndSwap(v, &bare) {
-		r.tip, r.filter = nil, filter{}
-	}
+	r.amend(func(v *view) { v.ledger = nil })
+	r.tip, r.filter = nil, filter{}
 }

@@ -156,7 +156,7 @@ func (s *Store) TakeKeyPackages(user groups.UserID, suite groups.CipherSuite) ([
 	if len(out) == 0 {
 		return nil, groups.Errorf(groups.NotFound, "no device of %s has a key package of suite %v", user, suite)
 	}
-	if err := s.write(rows); err != nil {
+	if err := s.writeRows(rows); err != nil { // it frees space
 		return nil, err
 	}
 	return out, nil

@@ -36,7 +36,7 @@ type op struct {
 	head   groups.Head    // where the log stands after it
 	id     groups.SubmissionID
 	owned  bool               // this node gave it its place
-	signed *groups.SignedHead // replicated: verified with the entry, may be nil
+	signed *groups.SignedHead // replicated: came with the entry; owned: of the room's last op of a batch
 	info   *info              // when the entry changed it
 	notify []groups.DeviceID  // devices to wake: a Welcome waits, a membership ended
 	roster bool               // the room is new or its sites changed

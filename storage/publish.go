@@ -13,12 +13,12 @@ func (s *Store) publish(batch []*op, touched []*room) {
 		s.show(r)
 		r.pending.remove(r.run)
 	}
-	entries := 0
+	entries, size := 0, 0
 	for _, o := range batch {
 		out := groups.Outcome{ID: o.id}
 		if o.room != nil {
 			entries++
-			s.counts.bytes.Add(uint64(len(o.stored.Bytes)))
+			size += len(o.stored.Bytes)
 			out.Receipt, out.Head = o.receipt(), o.room.view.Load().signed
 		}
 		o.end(out)
@@ -26,6 +26,7 @@ func (s *Store) publish(batch []*op, touched []*room) {
 	}
 	s.counts.batches.Add(1)
 	s.counts.entries.Add(uint64(entries))
+	s.counts.bytes.Add(uint64(size))
 	for _, r := range touched {
 		s.wake(r)
 		r.run = slices.Delete(r.run, 0, len(r.run)) // clears what it pointed at

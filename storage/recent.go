@@ -35,9 +35,7 @@ func (q *recentRooms) trim(touched []*room) {
 			q.holds = append(q.holds, r)
 			continue
 		}
-		v := *r.view.Load()
-		q.bytes -= v.bytes
-		v.recent, v.bytes = nil, 0
-		r.view.Store(&v)
+		q.bytes -= r.view.Load().bytes
+		r.amend(func(v *view) { v.recent, v.bytes = nil, 0 })
 	}
 }

@@ -107,8 +107,9 @@ func (s *Store) extend(r *room, b *groups.Batch, done func(groups.Head, error)) 
 		if err != nil {
 			return s.behind(r, done, err)
 		}
+		o.signed = b.Head
 		if i == len(fresh)-1 {
-			o.signed, o.landed = b.Head, done
+			o.landed = done
 			s.aim(r, &b.Head.Head, o.head.Seq)
 		}
 		if err := s.enqueue(r, o); err != nil {

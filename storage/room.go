@@ -13,8 +13,8 @@ type room struct {
 	id     groups.RoomID
 	number uint64 // stands for the name in keys
 
-	// view is replaced by the committer, after the commit point, and by unload
-	// while nothing of the room is on its way.
+	// view is replaced by the committer, after the commit point, and amended in
+	// what does not move the head.
 	view atomic.Pointer[view]
 	// parked says why the room is read-only; nil while it is live.
 	parked  atomic.Pointer[string]
@@ -62,6 +62,18 @@ func newRoom(id groups.RoomID, rec roomRecord) *room {
 	}
 	r.view.Store(&view{last: groups.Head{Room: id}, info: r.info})
 	return r
+}
+
+// amend replaces the view by a changed one that ends at the same entry.
+func (r *room) amend(change func(*view)) {
+	for {
+		old := r.view.Load()
+		v := *old
+		change(&v)
+		if r.view.CompareAndSwap(old, &v) {
+			return
+		}
+	}
 }
 
 // record is the room's row.

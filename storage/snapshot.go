@@ -129,9 +129,12 @@ func (s *Store) keepSnapshot(r *room, seq groups.Seq, b []byte) error {
 	if err := s.writeRows([]row{{key: numberKey(rowSnapshot, r.number), value: rec.encode()}}); err != nil {
 		return err
 	}
+	if old == nil {
+		return nil
+	}
 	before, err := decodeSnapshotRecord(old)
-	if old == nil || err != nil || before.hash == h {
-		return err
+	if err != nil || before.hash == h {
+		return readError(err)
 	}
 	return s.dropHeld(before.hash, int(before.size))
 }
