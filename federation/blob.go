@@ -43,17 +43,15 @@ func (n *Node) WantBlobs(site groups.SiteID, hashes []groups.Hash) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, h := range hashes {
-		w := f.wanted[h]
-		switch {
-		case w == nil && len(f.wanted) >= maxBlobQueue:
-			n.metrics.blobs.WithLabelValues("dropped").Inc()
-		case w == nil:
-			w = &want{hash: h, site: site}
-			f.wanted[h] = w
-			f.due = append(f.due, w)
-		default:
-			f.hurry(w)
+		if f.wanted[h] != nil {
+			continue
 		}
+		if len(f.wanted) >= maxBlobQueue {
+			n.metrics.blobs.WithLabelValues("dropped").Inc()
+			continue
+		}
+		f.wanted[h] = &want{hash: h, site: site}
+		f.due = append(f.due, f.wanted[h])
 	}
 	poke(f.wake)
 }

@@ -183,7 +183,7 @@ func (f *follower) later(r *follow, err error) {
 }
 
 // bad stops following r from its source and looks for another one. Without one
-// the room is parked; the link goes on.
+// the room is parked; the link goes on (I13).
 func (f *follower) bad(r *follow, err error) {
 	f.node.log.Error("a peer sent what this node can not accept", "room", string(r.room),
 		"peer", string(r.source.peer), "held", uint64(r.held.Seq), "error", err)
