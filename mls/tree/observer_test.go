@@ -240,6 +240,13 @@ var refusals = []refusal{
 	{"reinit is the next issue's", ErrUnsupportedProposal, func(c *cast) *wire.PublicMessage {
 		return c.proposal(1, wire.Proposal{ProposalType: wire.ProposalTypeReInit, ReInit: &wire.ReInit{}})
 	}},
+	{"a Remove that is sent alone names a member (12.1.3)", ErrBlankLeaf, func(c *cast) *wire.PublicMessage { return c.proposal(1, remove(6)) }},
+	{"required_capabilities that are sent alone can be read (11.1)", wire.ErrMalformed, func(c *cast) *wire.PublicMessage {
+		return c.proposal(1, extensions(wire.Extension{ExtensionType: wire.ExtensionTypeRequiredCapabilities, ExtensionData: []byte{7}}))
+	}},
+	{"external_senders can be read (12.1.8.1)", wire.ErrMalformed, func(c *cast) *wire.PublicMessage {
+		return c.proposal(1, extensions(wire.Extension{ExtensionType: wire.ExtensionTypeExternalSenders, ExtensionData: []byte{7}}))
+	}},
 	{"a proposal is sent once", ErrKnownProposal, func(c *cast) *wire.PublicMessage {
 		f := c.pending[0].Content
 		return &wire.PublicMessage{Content: f.Content, Auth: f.Auth, MembershipTag: make([]byte, 32)}

@@ -134,3 +134,36 @@ func TestStageRefuses(t *testing.T) {
 		t.Errorf("a member more than MaxLeaves: %v", err)
 	}
 }
+
+// TestEditRefuses asks an Edit for what can not be done; the draft stays.
+func TestEditRefuses(t *testing.T) {
+	p := newPair(t).add().add()
+	e := p.tree.Edit()
+	_, blank := e.SetPath(3, nil)
+	_, outside := e.SetPath(1<<31, nil)
+	_, short := e.SetPath(0, [][]byte{key()})
+	for _, c := range []struct {
+		what      string
+		got, want error
+	}{
+		{"path of a blank leaf", blank, ErrBlankLeaf},
+		{"path of a leaf outside the tree", outside, ErrBlankLeaf},
+		{"path of too few keys", short, ErrPathLength},
+		{"leaf node for a blank leaf", e.SetLeaf(3, unsigned()), ErrBlankLeaf},
+		{"update of a blank leaf", e.Update(3, unsigned()), ErrBlankLeaf},
+		{"remove of a blank leaf", e.Remove(3), ErrBlankLeaf},
+		{"remove of a leaf outside the tree", e.Remove(4), ErrBlankLeaf},
+	} {
+		if !errors.Is(c.got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.what, c.got, c.want)
+		}
+	}
+	same, err := e.Tree()
+	if err != nil || !bytes.Equal(same.Hash(), p.tree.Hash()) {
+		t.Errorf("what was refused changed the draft: %v", err)
+	}
+	update := wire.Proposal{ProposalType: wire.ProposalTypeUpdate, Update: &wire.Update{LeafNode: unsigned()}}
+	if err := (State{Tree: p.tree}).VerifyProposal(Sent{Proposal: &update, Sender: 3}, &Config{}); !errors.Is(err, ErrBlankLeaf) {
+		t.Errorf("an update of one who is no member: %v", err)
+	}
+}
