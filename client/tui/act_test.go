@@ -59,6 +59,7 @@ func TestWhatCanNotBeDoneIsExplainedAndKept(t *testing.T) {
 		{"/react", "write it like /react 👍"},
 		{"/react 01aa", "write it like /react 01aa 👍"},
 		{"/edit 01aa mine now", "only your own messages"},
+		{"/delete 08aa", "only your own messages can be taken back, once they are accepted"},
 		{"/delete 01aa", "only your own messages"},
 		{"/save 01aa", "that message has no file"},
 		{"/file", "write it like /file report.pdf"},

@@ -48,7 +48,7 @@ func (m *Model) doEdit(args []string) tea.Cmd {
 	case t == nil:
 		return nil
 	case !m.mine(t):
-		m.fail("only your own messages of this device can be changed")
+		m.fail("only your own messages can be changed, once they are accepted")
 		return nil
 	case len(rest) > 0:
 		return m.sendChecked(client.Edit(t.ID, whole(rest)))
@@ -64,7 +64,7 @@ func (m *Model) doDelete(args []string) tea.Cmd {
 		return nil
 	}
 	if !m.mine(t) {
-		m.fail("only your own messages of this device can be taken back")
+		m.fail("only your own messages can be taken back, once they are accepted")
 		return nil
 	}
 	return m.sendChecked(client.Delete(t.ID))

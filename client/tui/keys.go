@@ -226,8 +226,11 @@ func (m *Model) target(fits func(*client.Message) bool) *client.Message {
 	return nil
 }
 
-// mine says whether a message is this device's.
-func (m *Model) mine(t *client.Message) bool { return t.Device == m.cfg.Device.ID() }
+// mine says whether this person has said something that others have, from
+// whatever device.
+func (m *Model) mine(t *client.Message) bool {
+	return t.Device.User() == m.cfg.Device.ID().User() && t.State != client.Failed
+}
 
 // enter sends what is in the composer, or does what it says.
 func (m *Model) enter() tea.Cmd {

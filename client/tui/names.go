@@ -103,11 +103,7 @@ func (h Home) What(by groups.DeviceID, c *client.Change) string {
 	if c.Policy {
 		parts = append(parts, "changed the policy")
 	}
-	switch {
-	case len(parts) > 0:
-	case c.Epoch == 0:
-		parts = []string{"made the room"}
-	default:
+	if len(parts) == 0 {
 		parts = []string{"made a new key"}
 	}
 	return h.Device(by) + " " + strings.Join(parts, " and ")

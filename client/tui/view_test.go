@@ -21,9 +21,9 @@ func conversation() *fake {
 	r.Read, r.Unread = 7, 2
 	d.room(lab).Unread = 3
 	d.said[ops] = append(d.said[ops], client.Message{Room: ops, Seq: 1, Device: laptop, Time: noon.Add(-26 * time.Hour),
-		State: client.Accepted, Change: &client.Change{}})
+		State: client.Received, Change: &client.Change{Epoch: 1, Policy: true}})
 	d.said[ops] = append(d.said[ops], client.Message{Room: ops, Seq: 2, Device: laptop, Time: noon.Add(-26 * time.Hour),
-		State: client.Accepted, Change: &client.Change{Epoch: 1, Added: []groups.DeviceID{phone, bob}}})
+		State: client.Received, Change: &client.Change{Epoch: 2, Added: []groups.DeviceID{phone, bob}}})
 	asked := d.say(ops, bob, 25*60, client.Text("is the link to the depot up?"))
 	asked.Reactions = []client.Reaction{{User: laptop.User(), Emoji: "👍"}, {User: bob.User(), Emoji: "👍"}, {User: bob.User(), Emoji: "🎉"}}
 	d.say(ops, laptop, 60, client.Reply(asked.ID, "since this morning, and it carries the traffic of both lines without loss")).Edited = true

@@ -41,6 +41,9 @@ With --json it prints {"path","name","type","size","sha256"}.`,
 	return cmd
 }
 
+// errThere says that a download would go over another file.
+var errThere = errors.New("is there already: name another place")
+
 // A target is where a file is to be saved.
 type target struct {
 	path  string
@@ -55,7 +58,7 @@ func (t target) of(f *client.File) (string, error) {
 		path = filepath.Join(path, f.Name)
 	}
 	if _, err := os.Stat(path); err == nil && !t.force {
-		return "", fmt.Errorf("%s is there already: name another --out, or replace it with --force", path)
+		return "", fmt.Errorf("%s %w", path, errThere)
 	}
 	return path, nil
 }
@@ -78,6 +81,9 @@ func (s *session) get(ctx context.Context, args []string, t target) error {
 		return groups.Errorf(groups.NotFound, "message %s has no file", shortID(m.ID))
 	}
 	path, err := t.of(m.Content.File)
+	if errors.Is(err, errThere) {
+		err = fmt.Errorf("%w with --out, or replace it with --force", err)
+	}
 	if err != nil {
 		return err
 	}

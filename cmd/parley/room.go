@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -278,7 +279,7 @@ func (s *session) untilClosed(ctx context.Context, room groups.RoomID) error {
 		select {
 		case <-sub.C:
 		case <-ctx.Done():
-			return groups.Errorf(groups.Unavailable, "nobody has removed this device from %s yet: it leaves when somebody does", s.names.Room(room))
+			return fmt.Errorf("nobody has removed this device from %s yet: it leaves when somebody does", s.names.Room(room))
 		}
 	}
 }

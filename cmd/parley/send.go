@@ -117,6 +117,9 @@ func (s *session) queue(room groups.RoomID, text string, f *sendFlags) (client.M
 			if err != nil {
 				return m, err
 			}
+			if err := s.fits(&m, f); err != nil {
+				return m, err
+			}
 			target = m.ID
 		}
 	}
@@ -138,6 +141,17 @@ func (s *session) queue(room groups.RoomID, text string, f *sendFlags) (client.M
 		return client.Message{}, err
 	}
 	return queued[0], nil
+}
+
+// fits says whether a message can be the target of what the flags say.
+func (s *session) fits(m *client.Message, f *sendFlags) error {
+	switch {
+	case m.State == client.Failed:
+		return groups.Errorf(groups.Invalid, "message %s was not accepted, nobody else has it: say it anew", shortID(m.ID))
+	case (f.edit != "" || f.delete != "") && m.Device.User() != s.User():
+		return groups.Errorf(groups.Denied, "message %s is of %s: only its author changes it or takes it back", shortID(m.ID), s.names.User(m.Device.User()))
+	}
+	return nil
 }
 
 func (s *session) queueFile(room groups.RoomID, caption, path string) (client.Message, error) {
