@@ -47,6 +47,7 @@ type hub struct {
 	refuse     func(sub *devicev1.Submission) *devicev1.Refusal         // before the ledger is asked
 	lose       func(sub *devicev1.Submission) bool                      // the answer is lost, with the link
 	tamper     func(device groups.DeviceID, page *devicev1.RoomEntries) // before it is delivered
+	noBlobs    groups.Kind                                              // why no blob is taken; Internal: they are
 	failClaims map[groups.UserID]string                                 // users of whom nothing can be had
 	submitted  map[groups.RoomID]int                                    // commits that were asked for
 }
@@ -353,6 +354,9 @@ func (h *hub) stat(req *devicev1.StatBlobRequest) (proto.Message, error) {
 
 func (h *hub) put(req *devicev1.PutBlobRequest) (proto.Message, error) {
 	hash := groups.Hash(req.Hash)
+	if h.noBlobs != groups.Internal {
+		return nil, &groups.RemoteError{Kind: h.noBlobs, Text: "no blobs"}
+	}
 	if int(req.Offset) != len(h.partial[hash]) || len(req.Chunk) > groups.BlobChunk {
 		return nil, &groups.RemoteError{Kind: groups.Invalid, Text: "offset"}
 	}
@@ -529,4 +533,50 @@ func (s *hubSubmit) Send(req *devicev1.SubmitStreamRequest) error {
 	s.queue = append(s.queue, answer)
 	h.signal()
 	return nil
+}
+
+// A forked is a room's log at the moment in which its hub begins to lie.
+type forked struct {
+	id  groups.RoomID
+	old hubRoom
+}
+
+// fork remembers a room, so that another history can begin here.
+func (h *hub) fork(id groups.RoomID) forked {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old := *h.rooms[id]
+	old.entries = slices.Clone(old.entries)
+	return forked{id, old}
+}
+
+// crossOver replaces a room's log by the remembered one, and orders there the
+// last message of a device, which has seen the other history.
+func (h *hub) crossOver(f forked, from groups.DeviceID) {
+	now := h.rooms[f.id]
+	body := must(groups.ParseEntry(now.entries[len(now.entries)-1])).Body
+	other := f.old
+	other.joined, other.left, other.receipts = now.joined, now.left, now.receipts
+	h.rooms[f.id] = &other
+	// An honest ledger refuses a message that has seen more than there is, so
+	// the histories have to be of one length first.
+	for len(other.entries) < len(now.entries)-1 {
+		h.repeat(f.id, must(groups.ParseEntry(other.entries[len(other.entries)-1])).Body)
+	}
+	h.repeat(f.id, body)
+}
+
+// repeat puts a message next without asking the ledger.
+func (h *hub) repeat(id groups.RoomID, body []byte) {
+	r := h.rooms[id]
+	last := must(groups.ParseEntry(r.entries[len(r.entries)-1]))
+	e := groups.Entry{Body: body}
+	e.EntryHeader = last.EntryHeader
+	e.Seq, e.Prev, e.BodyHash, e.Kind = last.Seq+1, last.Hash(), sha256.Sum256(body), groups.KindMessage
+	r.entries = append(r.entries, e.Marshal())
+	head := r.head.Head
+	head.Seq, head.Hash = e.Seq, e.Hash()
+	signed := must(groups.SignHeads([]groups.Head{head}, h.signer))
+	r.head = &signed[0]
+	h.signal()
 }
