@@ -3,6 +3,7 @@ package storage
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -76,4 +77,36 @@ func processTime() time.Duration {
 		panic(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// receiptRate is half of what a node must take: 25,000 messages a second.
+const receiptRate = 12_500
+
+// BenchmarkReceipt: how long a receipt takes at that rate, into 16 rooms.
+func BenchmarkReceipt(b *testing.B) {
+	s := newStore(b)
+	var subs [benchRooms][]groups.Submission
+	for i := range subs {
+		m := found(b, s, fmt.Sprint("room", i), deviceID(b, alpha, fmt.Sprint("user", i), "d"))
+		subs[i] = bodies(m, b.N/benchRooms+1)
+	}
+	took := make([]time.Duration, benchRooms*len(subs[0]))
+	var wait sync.WaitGroup
+	wait.Add(len(took))
+	b.ResetTimer()
+	began := time.Now()
+	for i := range took {
+		due := began.Add(time.Duration(i) * time.Second / receiptRate)
+		time.Sleep(time.Until(due))
+		s.Submit(subs[i%benchRooms][i/benchRooms], func(o groups.Outcome) {
+			took[i] = time.Since(due)
+			wait.Done()
+		})
+	}
+	wait.Wait()
+	slices.Sort(took)
+	for _, p := range []int{50, 99, 100} {
+		at := min(len(took)*p/100, len(took)-1)
+		b.ReportMetric(float64(took[at].Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
+	}
 }

@@ -63,7 +63,11 @@ func put(txn *badger.Txn, w row) error {
 	if w.gone {
 		return txn.Delete(w.key)
 	}
-	return txn.SetEntry(&badger.Entry{Key: w.key, Value: w.value})
+	e := &badger.Entry{Key: w.key, Value: w.value}
+	if w.life > 0 {
+		e = e.WithTTL(w.life)
+	}
+	return txn.SetEntry(e)
 }
 
 // signHeads signs the heads of the rooms that this node orders, and hangs each

@@ -108,6 +108,7 @@ func (s *Store) load(r *room) error {
 		}
 	}
 	r.tip = l
+	r.amend(func(v *view) { v.ledger = l })
 	return nil
 }
 

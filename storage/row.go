@@ -2,6 +2,7 @@ package storage
 
 import (
 	"encoding/binary"
+	"time"
 
 	"parley/groups"
 )
@@ -35,7 +36,8 @@ const (
 // A row is one key and its value on its way to Badger.
 type row struct {
 	key, value []byte
-	gone       bool // delete it
+	gone       bool          // delete it
+	life       time.Duration // after which Badger forgets it; zero: never
 }
 
 // rowOverhead is what a row costs a transaction beside its bytes, rounded up.

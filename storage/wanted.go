@@ -1,6 +1,10 @@
 package storage
 
 import (
+	"bytes"
+	"crypto/rand"
+	"time"
+
 	"github.com/dgraph-io/badger/v4"
 
 	"parley/groups"
@@ -8,6 +12,10 @@ import (
 
 // maxWanted bounds what Wanted returns; the rest comes when these have arrived.
 const maxWanted = 4096
+
+// wantedLife is how long a blob that never comes is wanted: whoever names blobs
+// that do not exist fills the list no longer than that.
+const wantedLife = 30 * 24 * time.Hour
 
 // wantedRows notes the blobs that an entry refers to and that are not here:
 // what a device uploaded at its own gateway, and what the rest of the room will
@@ -21,7 +29,7 @@ func (s *Store) wantedRows(o *op, st *groups.Step) error {
 		}
 		if b == nil || !b.complete() {
 			site := s.holder(o.room.id, st.Stamp.Device)
-			o.rows = append(o.rows, row{key: hashKey(rowWanted, h), value: []byte(site)})
+			o.rows = append(o.rows, row{key: hashKey(rowWanted, h), value: []byte(site), life: wantedLife})
 			o.wanted = true
 		}
 	}
@@ -40,13 +48,20 @@ func (s *Store) holder(room groups.RoomID, device groups.DeviceID) groups.SiteID
 
 // Wanted returns blobs that entries here refer to and that are not here, by
 // the site to ask, at most a few thousand. A blob that has arrived is forgotten.
+// It begins at a random place, so that blobs that never come do not keep others
+// from being asked for.
 func (s *Store) Wanted() (map[groups.SiteID][]groups.Hash, error) {
 	wanted := make(map[groups.SiteID][]groups.Hash)
 	var arrived []row
-	n := 0
+	var start groups.Hash
+	rand.Read(start[:])
+	n, wrapped := 0, false
 	err := s.db.View(func(txn *badger.Txn) error {
-		return scan(txn, []byte{rowWanted}, nil, func(key, site []byte) (bool, error) {
+		each := func(key, site []byte) (bool, error) {
 			h := groups.Hash(key[1:])
+			if wrapped && bytes.Compare(h[:], start[:]) >= 0 {
+				return false, nil
+			}
 			b, err := s.blobRecord(h)
 			if err != nil {
 				return false, err
@@ -58,7 +73,15 @@ func (s *Store) Wanted() (map[groups.SiteID][]groups.Hash, error) {
 				n++
 			}
 			return n < maxWanted && len(arrived) < maxWanted, nil
-		})
+		}
+		if err := scan(txn, []byte{rowWanted}, hashKey(rowWanted, start), each); err != nil {
+			return err
+		}
+		if n == maxWanted || len(arrived) == maxWanted {
+			return nil
+		}
+		wrapped = true
+		return scan(txn, []byte{rowWanted}, nil, each)
 	})
 	if err != nil {
 		return nil, readError(err)
