@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -36,47 +35,68 @@ const stopTime = 15 * time.Second
 
 // run starts a node, serves until ctx is done or a part fails, and stops it.
 func run(ctx context.Context, c *config) error {
-	n := &node{config: c, metrics: prometheus.NewRegistry()}
-	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	var err error
-	if n.log, err = newLogger(c.Log); err != nil {
+	log, err := newLogger(c.Log)
+	if err != nil {
 		return err
 	}
-	if n.id, err = loadIdentity(c); err != nil {
+	n, err := newNode(c, log)
+	if err != nil {
 		return err
 	}
-	if err := n.openStore(); err != nil {
+	cfg, err := n.storageConfig()
+	if err != nil {
 		return err
 	}
-	serveErr := n.serve(ctx)
+	if n.store, err = storage.Open(cfg); err != nil {
+		return fmt.Errorf("open %s: %w", cfg.Dir, err)
+	}
+	s, err := listen(c)
+	if err != nil {
+		return errors.Join(err, n.store.Close())
+	}
+	serveErr := n.serve(ctx, s)
 	closeErr := n.store.Close()
 	n.log.Info("stopped")
 	return errors.Join(serveErr, closeErr)
 }
 
-func (n *node) openStore() error {
-	lowWater, err := parseSize(n.config.Limits.LowWater)
-	if err != nil {
-		return err
-	}
-	n.store, err = storage.Open(storage.Config{
-		Dir: n.config.path(n.config.Data), Node: n.config.nodeID(),
-		Signer: n.id, Verifier: n.id, Directory: directory{n.id},
-		Log: n.log.With("part", "storage"), LowWater: lowWater,
-	})
-	if err != nil {
-		return fmt.Errorf("open %s: %w", n.config.path(n.config.Data), err)
-	}
-	return nil
+// newNode makes a node that has its identity and nothing else yet.
+func newNode(c *config, log *slog.Logger) (*node, error) {
+	n := &node{config: c, log: log, metrics: prometheus.NewRegistry()}
+	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var err error
+	n.id, err = loadIdentity(c)
+	return n, err
 }
 
-// serve runs links, gateway and admin port until ctx is done.
-func (n *node) serve(ctx context.Context) error {
+// serve runs links, gateway and admin port on s until ctx is done. It closes s.
+func (n *node) serve(ctx context.Context, s *sockets) error {
+	if err := n.connect(s); err != nil {
+		return errors.Join(err, s.close())
+	}
+	admin := serveAdmin(s.admin, n.metrics, n.status())
+	n.log.Info("ready", "node", n.config.nodeID(), "devices", s.tcp.Addr().String(),
+		"nodes", n.links.Addr().String(), "admin", s.admin.Addr().String())
+
+	g, inner := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.server.Serve(inner, s.tcp, s.udp) })
+	g.Go(func() error { return n.fetchBlobs(inner) })
+	err := g.Wait()
+	n.log.Info("stopping")
+	stopCtx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	return errors.Join(err, n.links.Close(), admin.stop(stopCtx), s.links.Close())
+}
+
+// connect makes the parts that serve and lets them know each other. It starts
+// the links last: what may go wrong by then has started nothing.
+func (n *node) connect(s *sockets) error {
 	late := &signals{}
 	links, err := n.federationConfig(late)
 	if err != nil {
 		return err
 	}
+	links.PacketConn = s.links
 	if n.links, err = federation.New(links); err != nil {
 		return err
 	}
@@ -84,43 +104,10 @@ func (n *node) serve(ctx context.Context) error {
 		return err
 	}
 	late.server = n.server
-	tcp, udp, err := listenBoth(n.config.Gateway.Listen)
-	if err != nil {
-		return fmt.Errorf("gateway.listen: %w", err)
-	}
-	adminPort, err := net.Listen("tcp", n.config.Admin.Listen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("admin.listen: %w", err), tcp.Close(), udp.Close())
-	}
 	if err := n.links.Start(); err != nil {
-		return errors.Join(fmt.Errorf("federation.listen: %w", err), tcp.Close(), udp.Close(), adminPort.Close())
+		return fmt.Errorf("federation.listen: %w", err)
 	}
-	admin := serveAdmin(adminPort, n.metrics, n.status())
-	n.log.Info("ready", "node", n.config.nodeID(), "devices", tcp.Addr().String(),
-		"nodes", n.links.Addr().String(), "admin", adminPort.Addr().String())
-
-	g, inner := errgroup.WithContext(ctx)
-	g.Go(func() error { return n.server.Serve(inner, tcp, udp) })
-	g.Go(func() error { return n.fetchBlobs(inner) })
-	err = g.Wait()
-	n.log.Info("stopping")
-	stopCtx, cancel := context.WithTimeout(context.Background(), stopTime)
-	defer cancel()
-	return errors.Join(err, n.links.Close(), admin.stop(stopCtx))
-}
-
-// listenBoth takes one port number for TCP and UDP. With port 0 the UDP socket
-// follows what TCP was given.
-func listenBoth(addr string) (net.Listener, net.PacketConn, error) {
-	tcp, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, nil, err
-	}
-	udp, err := net.ListenPacket("udp", tcp.Addr().String())
-	if err != nil {
-		return nil, nil, errors.Join(err, tcp.Close())
-	}
-	return tcp, udp, nil
+	return nil
 }
 
 // newLogger writes text on a terminal and JSON elsewhere, unless told.

@@ -26,6 +26,15 @@ func (b blobs) StatBlob(h groups.Hash) (have, size uint64, complete bool, err er
 	return have, size, complete, err
 }
 
+func (n *node) storageConfig() (storage.Config, error) {
+	lowWater, err := parseSize(n.config.Limits.LowWater)
+	return storage.Config{
+		Dir: n.config.path(n.config.Data), Node: n.config.nodeID(),
+		Signer: n.id, Verifier: n.id, Directory: directory{n.id},
+		Log: n.log.With("part", "storage"), LowWater: lowWater,
+	}, err
+}
+
 func (n *node) gatewayConfig() gateway.Config {
 	limits := n.config.Limits
 	route := &router{site: n.config.Site, store: n.store, links: n.links}
@@ -51,7 +60,7 @@ func (l limitsConfig) gateway() gateway.Limits {
 func (n *node) federationConfig(late *signals) (federation.Config, error) {
 	c := n.config
 	cfg := federation.Config{
-		Node: c.nodeID(), Certificate: n.id.tlsCertificate, Listen: c.Federation.Listen,
+		Node: c.nodeID(), Certificate: n.id.tlsCertificate,
 		Peers: n.id, Orderings: n.id, Log: n.store, Rooms: n.store, Keys: n.store, Blobs: blobs{n.store}, Signals: late,
 		Software: version(), Logger: n.log.With("part", "federation"), Registry: n.metrics,
 	}
