@@ -32,10 +32,19 @@ const (
 	maxAnswer = 2*groups.MaxFrame + 64<<10
 )
 
+// A DialContext opens a connection, as net.Dialer does.
+type DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Dial returns a link to the first of the identity's gateways that can be
 // reached: Connect over HTTP/2 and TLS 1.3. The gateway has to present the
 // certificate of a node of the device's own site.
 func Dial(ctx context.Context, id Identity) (Link, error) {
+	return DialOver(ctx, id, (&net.Dialer{Timeout: dialTimeout}).DialContext)
+}
+
+// DialOver is Dial over connections that open makes: a proxy's, or those of a
+// simulated network.
+func DialOver(ctx context.Context, id Identity, open DialContext) (Link, error) {
 	trust, err := newTrust(id.Trust)
 	if err != nil {
 		return nil, err
@@ -46,6 +55,7 @@ func Dial(ctx context.Context, id Identity) (Link, error) {
 	var last error
 	for _, address := range id.Gateways {
 		l := newGatewayLink(hostPort(address), id.Device.Site(), trust)
+		l.open = open
 		if last = l.probe(ctx); last == nil {
 			return l, nil
 		}
@@ -71,6 +81,7 @@ type gatewayLink struct {
 	address string
 	site    groups.SiteID
 	trust   *coi.Trust
+	open    DialContext
 	service devicev1connect.DeviceServiceClient
 	token   atomic.Pointer[string] // of the session
 	node    atomic.Pointer[string] // URI of the TLS peer
@@ -115,7 +126,7 @@ func (l *gatewayLink) tlsConfig() *tls.Config {
 
 // dial opens a TCP connection that is closed with the link.
 func (l *gatewayLink) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	conn, err := l.open(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
