@@ -25,7 +25,8 @@ type app struct {
 	json    bool
 	timeout time.Duration
 	verbose bool
-	started bool // a command's arguments have been found good
+	started bool          // a command's arguments have been found good
+	wait    time.Duration // for a home that another process has open, as store.Config says
 }
 
 // dir returns the device's directory.
@@ -85,7 +86,7 @@ func (a *app) openStore(make bool, protect store.Protection) (*store.File, error
 			return nil, client.ErrNoIdentity
 		}
 	}
-	return store.Open(store.Config{Dir: dir, Passphrase: a.passphrase, Protect: protect})
+	return store.Open(store.Config{Dir: dir, Passphrase: a.passphrase, Protect: protect, Wait: a.wait})
 }
 
 // passphrase asks for the home's passphrase: the file that

@@ -168,7 +168,9 @@ func completeRooms(a *app, most int) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
 		var names []string
-		err := a.offline(func(s *session) error {
+		hasty := *a
+		hasty.in, hasty.wait = strings.NewReader(""), -1 // a shell asks nobody and waits for nobody
+		err := hasty.offline(func(s *session) error {
 			rooms, err := s.Rooms()
 			for _, r := range rooms {
 				names = append(names, s.names.Room(r.Room))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -194,5 +193,5 @@ func (t *tail) put(m *client.Message, changed bool) error {
 	if len(t.rooms) != 1 {
 		line = colour("6", t.names.Room(m.Room)) + "  " + line
 	}
-	return errors.Join(t.app.print("%s", line))
+	return t.app.print("%s", line)
 }
