@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"parley/groups"
@@ -8,8 +10,9 @@ import (
 
 // A watchers is a list of functions to call when something became durable. A
 // call costs some nanoseconds, so that a thousand readers of a room do not
-// hold up the committer; the functions flip a bit or leave a token and neither
-// block nor call the Store.
+// hold up the committer; the functions flip a bit or leave a token and do not
+// block. They are called without a lock, so that whoever stops watching may
+// hold one that its function takes.
 type watchers struct {
 	mu   sync.Mutex
 	list []*watcher
@@ -44,19 +47,28 @@ func (w *watchers) remove(entry *watcher) bool {
 	return len(w.list) == 0
 }
 
-func (w *watchers) wakeAll() {
+// wakeAll calls everybody. It returns buf, which saves the next call from
+// making one.
+func (w *watchers) wakeAll(buf []func()) []func() {
+	buf = buf[:0]
 	w.mu.Lock()
 	for _, entry := range w.list {
-		entry.wake()
+		buf = append(buf, entry.wake)
 	}
 	w.mu.Unlock()
+	for _, wake := range buf {
+		wake()
+	}
+	clear(buf)
+	return buf
 }
 
 // A watched keeps watchers by what they watch: only what is watched has an
 // entry, so the map is bounded by the sessions and links that are open.
 type watched[K comparable] struct {
-	mu sync.Mutex
-	by map[K]*watchers
+	mu  sync.Mutex
+	by  map[K]*watchers
+	buf []func() // the committer's, who alone wakes
 }
 
 // add calls wake for k until stop is called; stop may be called again.
@@ -87,13 +99,14 @@ func (d *watched[K]) wake(k K) {
 	w := d.by[k]
 	d.mu.Unlock()
 	if w != nil {
-		w.wakeAll()
+		d.buf = w.wakeAll(d.buf)
 	}
 }
 
 // Watch calls wake after every durable batch that touched the room, until stop
-// is called. A room that is not known here yet may be watched. wake must
-// neither block nor call the Store; stop may be called more than once.
+// is called. A room that is not known here yet may be watched. wake must not
+// block, nor wait for a write; it may come once more after stop. stop may be
+// called more than once.
 func (s *Store) Watch(id groups.RoomID, wake func()) (stop func()) {
 	return s.logWatchers.add(id, wake)
 }
@@ -135,8 +148,9 @@ func (w *roomWatchers) add(wake func(groups.RoomID)) (stop func()) {
 
 func (w *roomWatchers) wakeAll(id groups.RoomID) {
 	w.mu.Lock()
-	for _, wake := range w.by {
+	list := slices.Collect(maps.Values(w.by))
+	w.mu.Unlock()
+	for _, wake := range list {
 		wake(id)
 	}
-	w.mu.Unlock()
 }

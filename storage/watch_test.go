@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -62,6 +63,29 @@ func TestStoppedWatchersAreNotCalled(t *testing.T) {
 			t.Errorf("watcher %d was called %d times", i, n)
 		}
 	}
+}
+
+// TestStoppingUnderALockThatWakesTake: the committer held the list's lock while
+// it called those on it, and met whoever stopped watching under a lock of its own.
+func TestStoppingUnderALockThatWakesTake(t *testing.T) {
+	var w watched[string]
+	var mu sync.Mutex
+	entered := make(chan struct{})
+	stop := w.add("room", func() {
+		close(entered)
+		mu.Lock()
+		defer mu.Unlock()
+	})
+	mu.Lock()
+	ended := make(chan struct{})
+	go func() {
+		w.wake("room")
+		close(ended)
+	}()
+	<-entered
+	stop()
+	mu.Unlock()
+	<-ended
 }
 
 // BenchmarkWake: "a new entry flips a bit per waiting reader (9 ns)".
