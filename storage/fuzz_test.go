@@ -45,6 +45,11 @@ func FuzzRecords(f *testing.F) {
 				t.Errorf("info %x", b)
 			}
 		}
+		user := nameKey(rowKeyPackage, groups.UserID("mimi://alpha.example/u/alice"))
+		if k, _, err := new(Store).readKeyPackage(user, append(bytes.Clone(user), b...), b); err == nil && len(k.name)+len(k.bytes) > 2*len(b) {
+			t.Errorf("key package %x", b)
+		}
+		splitCursorKey(b)
 		g, err := decodeSegment(1<<40, b)
 		check("segment", err, func() []byte {
 			var run []*op

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 	"sync"
@@ -108,12 +109,8 @@ func cursorKey(d groups.DeviceID, room groups.RoomID) []byte {
 }
 
 func splitCursorKey(key []byte) (groups.DeviceID, groups.RoomID) {
-	for i, c := range key {
-		if c == 0 {
-			return groups.DeviceID(key[1:i]), groups.RoomID(key[i+1:])
-		}
-	}
-	return "", ""
+	d, room, _ := bytes.Cut(bytes.TrimPrefix(key, []byte{rowCursor}), []byte{0})
+	return groups.DeviceID(d), groups.RoomID(room)
 }
 
 // SaveCursors notes how far a device has acknowledged each room. It does not
