@@ -82,8 +82,10 @@ func (s *submitStream) Receive() (*devicev1.SubmitStreamResponse, error) {
 	return resp, remoteError(s.peer, err)
 }
 
-// Close ends the stream.
+// Close ends the stream. The context alone would not end a Receive: HTTP/2
+// looks at it only when the body of the request has been written.
 func (s *submitStream) Close() error {
+	err := s.stream.CloseRequest()
 	s.cancel()
-	return nil
+	return remoteError(s.peer, err)
 }
