@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
@@ -18,42 +19,46 @@ func configCommand(path *string) *cobra.Command {
 	return cmd
 }
 
+// initFlags are what config init is told.
+type initFlags struct {
+	site, node, pki, out, data, host string
+	port                             int
+	peers, join                      []string
+	gossipKey                        string
+}
+
 // configInitCommand writes a config that works with a directory of parley-pki.
 func configInitCommand() *cobra.Command {
-	var site, node, pki, out, data, host string
-	var ports int
+	var f initFlags
 	cmd := &cobra.Command{
-		Use:     "init",
-		Short:   "Write a config for a node made by parley-pki",
-		Example: "  parleyd config init --site alpha.example --node a1 --pki pki --out a1.toml",
-		Args:    cobra.NoArgs,
+		Use:   "init",
+		Short: "Write a config for a node made by parley-pki",
+		Example: `  parleyd config init --site alpha.example --node a1 --pki pki --out a1.toml
+  parleyd config init --site alpha.example --node a1 --pki pki --peer beta.example=gw.beta.example:8444=beta-ca.pem
+  parleyd config init --site alpha.example --node a2 --pki pki --port 8543 --gossip-key gossip.key --join 127.0.0.1:8446`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := &config{
-				Site: groups.SiteID(site), Node: node, Data: data,
-				Gateway:    gatewayConfig{Listen: fmt.Sprintf("%s:%d", host, ports)},
-				Federation: federationConfig{Listen: fmt.Sprintf("%s:%d", host, ports+1)},
-				Identity:   pkiIdentity(pki, node),
-				Admin:      adminConfig{Listen: fmt.Sprintf("127.0.0.1:%d", ports+2)},
-				Log:        logConfig{Level: "info", Format: "auto"},
-				dir:        filepath.Dir(out),
-			}
-			if data == "" {
-				c.Data = "data-" + node
+			c, err := f.config()
+			if err != nil {
+				return err
 			}
 			if err := c.check(); err != nil {
 				return err
 			}
-			return writeConfig(cmd, c, out)
+			return writeConfig(cmd, c, f.out)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&site, "site", "", "the organisation's domain, such as alpha.example")
-	f.StringVar(&node, "node", "", "this node's name, as given to parley-pki init")
-	f.StringVar(&pki, "pki", "pki", "the directory parley-pki init made")
-	f.StringVar(&out, "out", "parleyd.toml", "the file to write; it must not exist")
-	f.StringVar(&data, "data", "", "directory of the room logs (default data-NODE beside the file)")
-	f.StringVar(&host, "host", "127.0.0.1", "the address to listen on")
-	f.IntVar(&ports, "port", 8443, "first of three ports: devices, other nodes, admin")
+	flags := cmd.Flags()
+	flags.StringVar(&f.site, "site", "", "the organisation's domain, such as alpha.example")
+	flags.StringVar(&f.node, "node", "", "this node's name, as given to parley-pki init")
+	flags.StringVar(&f.pki, "pki", "pki", "the directory parley-pki init made")
+	flags.StringVar(&f.out, "out", "parleyd.toml", "the file to write; it must not exist")
+	flags.StringVar(&f.data, "data", "", "directory of the room logs (default data-NODE beside the file)")
+	flags.StringVar(&f.host, "host", "127.0.0.1", "the address to listen on")
+	flags.IntVar(&f.port, "port", 8443, "first of four ports: devices, other nodes, admin, gossip")
+	flags.StringArrayVar(&f.peers, "peer", nil, "another site, as SITE=HOST:PORT=CAFILE; repeat for more")
+	flags.StringVar(&f.gossipKey, "gossip-key", "", "file of 32 bytes that the site's nodes share; without it the node is alone")
+	flags.StringArrayVar(&f.join, "join", nil, "gossip address of another node of this site; repeat for more")
 	for _, flag := range []string{"site", "node"} {
 		if err := cmd.MarkFlagRequired(flag); err != nil {
 			panic("BUG: " + err.Error())
@@ -62,11 +67,47 @@ func configInitCommand() *cobra.Command {
 	return cmd
 }
 
-func pkiIdentity(pki, node string) identityConfig {
-	abs, err := filepath.Abs(pki)
-	if err != nil {
-		abs = pki
+// config makes the file that the flags ask for.
+func (f *initFlags) config() (*config, error) {
+	at := func(i int) string { return fmt.Sprintf("%s:%d", f.host, f.port+i) }
+	c := &config{
+		Site: groups.SiteID(f.site), Node: f.node, Data: f.data,
+		Gateway: gatewayConfig{Listen: at(0)}, Federation: federationConfig{Listen: at(1)},
+		Identity: pkiIdentity(f.pki, f.node),
+		Admin:    adminConfig{Listen: fmt.Sprintf("127.0.0.1:%d", f.port+2)},
+		Log:      logConfig{Level: "info", Format: "auto"},
+		dir:      filepath.Dir(f.out),
 	}
+	if f.data == "" {
+		c.Data = "data-" + f.node
+	}
+	for _, p := range f.peers {
+		parts := strings.SplitN(p, "=", 3)
+		if len(parts) != 3 {
+			return nil, fmt.Errorf("--peer %q: write SITE=HOST:PORT=CAFILE, such as beta.example=gw.beta.example:8444=beta-ca.pem", p)
+		}
+		c.Peers = append(c.Peers, peerConfig{
+			Site: groups.SiteID(parts[0]), Addresses: []string{parts[1]}, CA: absolute(parts[2]),
+		})
+	}
+	if f.gossipKey != "" || len(f.join) > 0 {
+		c.Gossip = gossipConfig{Listen: at(3), KeyFile: absolute(f.gossipKey), Join: f.join}
+	}
+	return c, nil
+}
+
+// absolute is where a file named on the command line stands, whatever folder
+// the config is written to.
+func absolute(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil || path == "" {
+		return path
+	}
+	return abs
+}
+
+func pkiIdentity(pki, node string) identityConfig {
+	abs := absolute(pki)
 	dir := filepath.Join(abs, "nodes", node)
 	return identityConfig{
 		Certificate:         filepath.Join(dir, "tls.crt"),

@@ -35,6 +35,7 @@ const stopTime = 15 * time.Second
 
 // run starts a node, serves until ctx is done or a part fails, and stops it.
 func run(ctx context.Context, c *config) error {
+	privateFiles()
 	log, err := newLogger(c.Log)
 	if err != nil {
 		return err
