@@ -91,11 +91,24 @@ func FuzzParseContent(f *testing.F) {
 	})
 }
 
-func FuzzParseMessageID(f *testing.F) {
+func FuzzNames(f *testing.F) {
 	f.Add("00112233445566778899aabbccddeeff")
+	f.Add("queued")
+	f.Add("live")
 	f.Fuzz(func(t *testing.T, s string) {
 		if id, err := client.ParseMessageID(s); err == nil && id.String() != strings.ToLower(s) {
 			t.Errorf("%q is read as %s", s, id)
+		}
+		var state client.State
+		var room client.RoomState
+		var id client.MessageID
+		for _, v := range []interface {
+			UnmarshalText(b []byte) error
+			String() string
+		}{&state, &room, &id} {
+			if err := v.UnmarshalText([]byte(s)); err == nil && v.String() != strings.ToLower(s) {
+				t.Errorf("%q is read as %s", s, v)
+			}
 		}
 	})
 }
