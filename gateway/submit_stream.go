@@ -68,16 +68,38 @@ func (p *pipeline) read(ctx context.Context, receive func() (*devicev1.SubmitStr
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			p.submit(sub)
+			p.submit(ctx, sub)
+		}
+	}
+}
+
+// ratePause is how often a stream over its rate looks again.
+const ratePause = 10 * time.Millisecond
+
+// allow waits until the device may submit one more. A stream over its rate is
+// read more slowly instead of refused: what is refused would be overtaken by
+// what follows it, and the device's messages would change their order.
+func (p *pipeline) allow(ctx context.Context, k groups.EntryKind) error {
+	for {
+		err := p.session.rates.submission(k, p.s.config.Now())
+		if groups.KindOf(err) != groups.Busy {
+			return err
+		}
+		t := time.NewTimer(ratePause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return err
 		}
 	}
 }
 
 // submit hands one submission on; it has a slot.
-func (p *pipeline) submit(m *devicev1.Submission) {
+func (p *pipeline) submit(ctx context.Context, m *devicev1.Submission) {
 	sub, err := submissionOf(p.session.device, m)
 	if err == nil {
-		err = p.session.rates.submission(sub.Kind, p.s.config.Now())
+		err = p.allow(ctx, sub.Kind)
 	}
 	if err != nil {
 		o := groups.Outcome{Err: err}

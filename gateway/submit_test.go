@@ -249,3 +249,38 @@ func eventually(t testing.TB, what string, is func() bool) {
 		}
 	}
 }
+
+// A stream over its rate is slowed, not refused: what is refused would be
+// overtaken by what follows.
+func TestStreamOverItsRateIsSlowed(t *testing.T) {
+	f := serve(t, func(c *Config) { c.Limits.Messages, c.Limits.MessageBurst = 100, 3 })
+	c := f.login(alice, f.http2())
+	c.must(testRoom, groups.KindCreate, "x")
+	s := c.SubmitStream(context.Background())
+	m := new(devicev1.SubmitStreamRequest)
+	for i := range 12 {
+		m.Submissions = append(m.Submissions, submission(testRoom, groups.KindMessage, fmt.Sprint(i)))
+	}
+	start := time.Now()
+	if err := s.Send(m); err != nil {
+		t.Fatal(err)
+	}
+	s.CloseRequest()
+	accepted := 0
+	for {
+		answer, err := s.Receive()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(answer.Refused) > 0 {
+			t.Fatalf("refused: %v", answer.Refused)
+		}
+		accepted += len(answer.Receipts)
+	}
+	if took := time.Since(start); accepted != 12 || took < 50*time.Millisecond {
+		t.Errorf("%d accepted in %v", accepted, took)
+	}
+}
