@@ -115,7 +115,7 @@ func (d *Device) Leave(ctx context.Context, id groups.RoomID) error {
 		if err != nil || sub == nil {
 			return err
 		}
-		seq, err := d.submit(ctx, s, sub)
+		seq, err := d.submitPatiently(ctx, s, sub)
 		if err == nil {
 			return d.leaving(ctx, id, seq)
 		}

@@ -41,7 +41,7 @@ func (d *Device) commit(ctx context.Context, s *session, id groups.RoomID, p pla
 		if err != nil {
 			return err
 		}
-		seq, err := d.submit(ctx, s, sub)
+		seq, err := d.submitPatiently(ctx, s, sub)
 		if err == nil {
 			return d.reach(ctx, id, seq)
 		}
@@ -111,6 +111,26 @@ func commitSubmission(room groups.RoomID, id MessageID, p *mls.Pending) *devicev
 	}
 	return &devicev1.Submission{
 		Room: string(room), Kind: uint32(groups.KindCommit), Id: id[:], Body: bundle.Marshal(), Attachments: attachments,
+	}
+}
+
+const (
+	// busyTries bounds how often a commit is submitted to a busy gateway, which
+	// takes one a second from each device.
+	busyTries = 30
+	busyPause = 400 * time.Millisecond
+)
+
+// submitPatiently submits again while the gateway is busy.
+func (d *Device) submitPatiently(ctx context.Context, s *session, sub *devicev1.Submission) (groups.Seq, error) {
+	for try := 1; ; try++ {
+		seq, err := d.submit(ctx, s, sub)
+		if kindOf(err) != groups.Busy || try >= busyTries {
+			return seq, err
+		}
+		if err := pause(ctx, busyPause+rand.N(busyPause)); err != nil {
+			return 0, err
+		}
 	}
 }
 

@@ -116,7 +116,7 @@ func (d *Device) submitGenesis(ctx context.Context, s *session, id groups.RoomID
 	}
 	sub := &devicev1.Submission{Room: string(id), Kind: uint32(groups.KindCreate), Id: r.Creation[:], Body: r.Genesis}
 	d.mu.Unlock()
-	_, err := d.submit(ctx, s, sub)
+	_, err := d.submitPatiently(ctx, s, sub)
 	if err == nil {
 		d.mu.Lock()
 		r.ordered = true
