@@ -23,11 +23,18 @@ func (id *identity) remember(chain [][]byte) error {
 	}
 	name := sha256.Sum256(chain[0])
 	path := filepath.Join(id.known, hex.EncodeToString(name[:])+".pem")
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+	// Several links may learn one certificate at a time: each writes a file of
+	// its own.
+	f, err := os.CreateTemp(id.known, "*.new")
+	if err != nil {
 		return fmt.Errorf("keep ordering certificate: %w", err)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("keep ordering certificate: %w", err)
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("keep ordering certificate: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }
