@@ -26,17 +26,21 @@ func (d *Device) pageHead(ctx context.Context, s *session, id groups.RoomID, b [
 	return head, head.Verify(d.headVerifier(s))
 }
 
-// learnEvery bounds how often an unknown signer makes us log in again.
-const learnEvery = time.Minute
+// learnEvery bounds how often unknown signers make us log in again.
+const learnEvery = time.Second
 
 // learnSigner logs in again if a head is signed under an ordering certificate
-// that has come since the last login.
+// that has come to the gateway since the last login, as that of a site whose
+// room we are the first here to enter.
 func (d *Device) learnSigner(ctx context.Context, s *session, signer groups.Hash) error {
 	d.mu.Lock()
-	known := s.heads.knows(signer) || d.cfg.Now().Sub(s.loggedIn) < learnEvery
+	known, wait := s.heads.knows(signer), learnEvery-d.cfg.Now().Sub(s.loggedIn)
 	d.mu.Unlock()
 	if known {
 		return nil
+	}
+	if err := pause(ctx, max(wait, 0)); err != nil {
+		return err
 	}
 	return d.login(ctx, s)
 }
