@@ -34,16 +34,25 @@ func (a *applier) message() error {
 	if s.Device == a.d.id {
 		return a.echo(said)
 	}
-	if said.Content, err = a.open(s.Device); err != nil {
+	said.Content, err = a.open(m.Epoch, s.Device)
+	if errors.Is(err, errBeforeUs) {
+		a.line.Note = err.Error()
+		return nil
+	}
+	if err != nil {
 		said.Problem = err.Error()
 		a.unusable("message", err)
 	}
 	return a.said(said)
 }
 
+// errBeforeUs says that a message was sealed before this device came and was
+// ordered after that: it is not for us, and nothing is wrong.
+var errBeforeUs = errors.New("sent before this device was added")
+
 // open decrypts a message and checks that who sealed it is who stamped it.
 // Whatever is wrong is told to the person in the message's place.
-func (a *applier) open(stamped groups.DeviceID) (Content, error) {
+func (a *applier) open(epoch uint64, stamped groups.DeviceID) (Content, error) {
 	if err := a.d.openGroup(a.tx, a.r); err != nil {
 		return Content{}, err
 	}
@@ -52,7 +61,7 @@ func (a *applier) open(stamped groups.DeviceID) (Content, error) {
 	case errors.Is(err, mls.ErrFutureEpoch):
 		return Content{}, errors.New("sealed under a key that this device does not have")
 	case errors.Is(err, mls.ErrPastEpoch):
-		return Content{}, errors.New("came too late: its key is gone")
+		return Content{}, a.late(epoch)
 	case errors.Is(err, mls.ErrReplay):
 		return Content{}, errors.New("is a repetition of another message")
 	case err != nil:
@@ -66,6 +75,25 @@ func (a *applier) open(stamped groups.DeviceID) (Content, error) {
 		return Content{}, fmt.Errorf("is stamped by %s and sealed by %s", stamped, sender)
 	}
 	return ParseContent(m.Plaintext)
+}
+
+// late says why the key of a past epoch is not here: the line of the entry we
+// joined with names our first epoch.
+func (a *applier) late(epoch uint64) error {
+	b, err := a.tx.Get(TableLog, seqKey(a.r.Room, uint64(a.r.Joined)))
+	if err != nil {
+		return err
+	}
+	var joined LogEntry
+	if b != nil {
+		if err := unpackRow(TableLog, b, &joined); err != nil {
+			return err
+		}
+	}
+	if groups.Epoch(epoch) < joined.Epoch {
+		return errBeforeUs
+	}
+	return errors.New("came too late: its key is gone")
 }
 
 // echo takes our own message, which only the outbox knows: its sender can not
