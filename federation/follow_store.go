@@ -67,7 +67,7 @@ func (f *follower) piece(l *link, p piece) {
 		p.err = groups.Errorf(groups.Invalid, "the head of %s among entries of %s", p.head.Head.Room, r.room)
 	}
 	if p.err != nil {
-		f.bad(r, p.err)
+		f.unusable(r, p.err)
 		return
 	}
 	if r.signed == nil || p.head.Head.Seq > r.signed.Head.Seq {
@@ -142,11 +142,19 @@ func (f *follower) stored(r *follow, head groups.Head, err error) {
 		f.wake(r)
 	case kindOf(err) == groups.Conflict:
 		f.conflict(r, "conflict")
-	case kindOf(err).Temporary() || kindOf(err) == groups.Internal:
-		f.later(r, err)
 	default:
-		f.bad(r, err)
+		f.unusable(r, err)
 	}
+}
+
+// unusable tries again later what failed for a reason of ours, or one that
+// passes, and blames the source for the rest.
+func (f *follower) unusable(r *follow, err error) {
+	if kindOf(err).Temporary() || kindOf(err) == groups.Internal {
+		f.later(r, err)
+		return
+	}
+	f.bad(r, err)
 }
 
 // ack tells the source what is durable here.
