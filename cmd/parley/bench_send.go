@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parley/groups"
+)
+
+// A loadBench is what a benchmark with gateways was asked for.
+type loadBench struct {
+	*bench
+	parleyd  string
+	devices  int
+	rooms    int
+	size     int
+	seconds  float64
+	messages int64
+}
+
+// warmUp is how long a load runs before it is measured.
+const warmUp = time.Second
+
+const (
+	mostDevices = 20_000
+	mostRooms   = 1000
+	mostSize    = 60_000
+	mostStreams = 15 // of one device at a gateway, with one to spare
+)
+
+// flags adds the flags that all loads have.
+func (b *loadBench) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&b.parleyd, "parleyd", "", "the parleyd to measure (default: the one beside this program)")
+	f.IntVar(&b.size, "size", 300, "bytes of a message's text")
+	f.Float64Var(&b.seconds, "seconds", 10, "how long to measure")
+	f.Int64Var(&b.messages, "messages", 0, "how many messages to measure, instead of --seconds")
+}
+
+// check refuses what can not be measured.
+func (b *loadBench) check() error {
+	switch {
+	case b.devices < 1 || b.devices > mostDevices:
+		return usagef("--devices %d: from 1 to %d", b.devices, mostDevices)
+	case b.rooms < 1 || b.rooms > mostRooms:
+		return usagef("--rooms %d: from 1 to %d", b.rooms, mostRooms)
+	case b.rooms > mostStreams*b.devices:
+		return usagef("--rooms %d: a device sends into at most %d, so there have to be more --devices", b.rooms, mostStreams)
+	case b.size < 1 || b.size > mostSize:
+		return usagef("--size %d: from 1 to %d bytes", b.size, mostSize)
+	case b.seconds <= 0 || b.messages < 0:
+		return usagef("--seconds has to be more than 0, --messages not less")
+	}
+	return nil
+}
+
+func benchSendCommand(a *app) *cobra.Command {
+	b := &loadBench{}
+	cmd := &cobra.Command{
+		Use:   "send",
+		Short: "Measure messages into one gateway: accepted a second, and receipts",
+		Long: `Send has devices send into one gateway, each pipelining into a room, with real
+encryption in each device; a message counts when its receipt has come and the head that
+covers it is verified: then it is synced to the gateway's disk.
+
+  send          as many as go: p50 and p99 are of full queues
+  send_latency  at half that rate, evenly: p50 and p99 are from the moment at which a
+                message was due to its receipt
+
+` + benchHelp,
+		Args: arguments(0, 0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := b.check(); err != nil {
+				return err
+			}
+			b.bench = newBench(a)
+			return b.send(cmd.Context())
+		},
+	}
+	b.flags(cmd)
+	cmd.Flags().IntVar(&b.devices, "devices", 16, "how many devices send")
+	cmd.Flags().IntVar(&b.rooms, "rooms", 16, "into how many rooms")
+	return cmd
+}
+
+// send measures both phases.
+func (b *loadBench) send(ctx context.Context) (err error) {
+	r, err := newRig(ctx, b.bench, b.parleyd, "alpha.example")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	rooms, err := b.makeRooms(ctx, r.sites[0])
+	if err != nil {
+		return err
+	}
+	l := newLoad(rooms, b.size)
+	full, err := b.measure(ctx, l, "send")
+	if err != nil {
+		return err
+	}
+	l.rate = full.PerSecond / 2
+	half, err := b.measure(ctx, l, "send_latency")
+	if err != nil {
+		return err
+	}
+	half.Note = fmt.Sprintf("at %.0f a second", l.rate)
+	for _, res := range []*result{full, half} {
+		res.Devices, res.Rooms, res.Size = b.devices, b.rooms, b.size
+		if err := b.report(res); err != nil {
+			return err
+		}
+	}
+	return b.end()
+}
+
+// makeRooms makes devices and their rooms: the devices make them in turn; if
+// there are more devices than rooms, the others are added and join.
+func (b *loadBench) makeRooms(ctx context.Context, s *rigSite) ([]*benchRoom, error) {
+	devices := make([]*benchDevice, b.devices)
+	for i := range devices {
+		b.stage("making devices: %d of %d", i, b.devices)
+		var err error
+		if devices[i], err = s.device(ctx, fmt.Sprintf("user%d", i), "bench"); err != nil {
+			return nil, err
+		}
+	}
+	rooms := make([]*benchRoom, b.rooms)
+	for i := range rooms {
+		b.stage("making rooms: %d of %d", i, b.rooms)
+		var err error
+		if rooms[i], err = devices[i%b.devices].createRoom(ctx, fmt.Sprintf("bench%d", i)); err != nil {
+			return nil, err
+		}
+	}
+	all := rooms
+	for i, d := range devices[min(b.rooms, b.devices):] {
+		b.stage("adding devices: %d of %d", i, b.devices-b.rooms)
+		if err := d.publish(ctx, 1); err != nil {
+			return nil, err
+		}
+		if err := rooms[i%b.rooms].add(ctx, d.Device.User()); err != nil {
+			return nil, err
+		}
+		joined, err := d.joinRooms(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, joined...)
+	}
+	return all, nil
+}
+
+// measure runs a load: a warm-up, then what was asked for.
+func (b *loadBench) measure(ctx context.Context, l *load, op string) (*result, error) {
+	b.stage("%s: warming up", op)
+	done, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- l.run(ctx, func() bool {
+			select {
+			case <-done:
+				return true
+			default:
+				return false
+			}
+		})
+	}()
+	res, err := b.watch(ctx, l, op, ended)
+	close(done)
+	if err != nil {
+		return nil, err
+	}
+	return res, <-ended
+}
+
+// watch measures a load that runs.
+func (b *loadBench) watch(ctx context.Context, l *load, op string, ended chan error) (*result, error) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	start, w := time.Now(), newStopwatch()
+	var began time.Time
+	var first, bytes int64
+	for {
+		select {
+		case <-tick.C:
+		case err := <-ended:
+			return nil, errors.Join(err, ctx.Err())
+		}
+		now, accepted := time.Now(), l.accepted.Load()
+		switch {
+		case began.IsZero() && now.Sub(start) >= warmUp:
+			began, first, bytes = now, accepted, l.bytes.Load()
+			l.measure(w)
+		case began.IsZero():
+		case b.messages > 0 && accepted-first >= b.messages, b.messages == 0 && now.Sub(began).Seconds() >= b.seconds:
+			l.measure(nil)
+			r := &result{Op: op, N: accepted - first, Seconds: now.Sub(began).Seconds()}
+			r.PerSecond = float64(r.N) / r.Seconds
+			r.Bytes = (l.bytes.Load() - bytes) / max(r.N, 1)
+			w.spread(r)
+			return r, nil
+		default:
+			b.stage("%s: %.0f a second", op, float64(accepted-first)/now.Sub(began).Seconds())
+		}
+	}
+}
+
+// userOf names a person of a site.
+func userOf(s *rigSite, name string) groups.UserID {
+	return groups.UserID("mimi://" + string(s.name) + "/u/" + name)
+}
