@@ -143,6 +143,9 @@ func (f *follower) received(ctx context.Context, l *link, lane int, m *linkv1.Ro
 	p := parsePiece(lane, m)
 	if len(m.Signer) > 0 && p.err == nil {
 		p.err = f.learn(m.Signer)
+		if err := p.err; err != nil && (kindOf(err).Temporary() || kindOf(err) == groups.Internal) {
+			return err // not the peer's fault; it tells again only on a new link
+		}
 	}
 	return f.hand(ctx, func() { f.piece(l, p) })
 }

@@ -176,7 +176,13 @@ func (id *identity) LearnOrdering(chain [][]byte) error {
 	if _, err := id.learn(chain); err != nil {
 		return err
 	}
-	return id.remember(chain)
+	if err := id.remember(chain); err != nil {
+		id.mu.Lock()
+		delete(id.signers, sha256.Sum256(chain[0]))
+		id.mu.Unlock()
+		return err
+	}
+	return nil
 }
 
 // orderingLeaves returns every ordering certificate known, leaf first, for
