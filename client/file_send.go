@@ -37,19 +37,22 @@ func (d *Device) SendFile(id groups.RoomID, src FileSource) (Message, error) {
 		return Message{}, errors.Join(err, d.forgetBlob(draft[:]))
 	}
 	f.Name, f.Type = src.Name, src.Type
-	var sent *item
-	err = d.change(id, func(tx Tx, r *room) (err error) {
+	var sent Message
+	err = d.change(id, func(tx Tx, r *room) error {
 		if err := tx.Put(TableBlobs, blobKey(f.Blob), draft[:]); err != nil {
 			return err
 		}
-		sent, err = r.enqueue(tx, Content{Kind: KindFile, Text: src.Caption, File: &f}, d)
+		it, err := r.enqueue(tx, Content{Kind: KindFile, Text: src.Caption, File: &f}, d)
+		if err == nil {
+			sent = *it.message() // as it is now: the sender may take it on at once
+		}
 		return err
 	})
 	if err != nil {
 		return Message{}, errors.Join(err, d.forgetBlob(draft[:]))
 	}
 	d.wakeOutbox()
-	return *sent.message(), nil
+	return sent, nil
 }
 
 // Rows of TableBlobs: "d" draft piece -> a sealed piece; "b" hash -> draft, for
