@@ -10,8 +10,8 @@ import (
 const maxSubject = 60
 
 // subject is `package: what it does now`: one or more packages or files, and a
-// sentence that starts in lower case or with an abbreviation.
-var subject = regexp.MustCompile(`^[a-zA-Z0-9./_*-]+(, [a-zA-Z0-9./_*-]+)*: ([a-z0-9.]|[A-Z][A-Z0-9]|I\d)`)
+// sentence that starts in lower case, with a flag or with an abbreviation.
+var subject = regexp.MustCompile(`^[a-zA-Z0-9./_*-]+(, [a-zA-Z0-9./_*-]+)*: ((--)?[a-z0-9.]|[A-Z][A-Z0-9]|I\d)`)
 
 // CheckSubject says what is wrong with the first line of a commit message, ""
 // for nothing.
