@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"parley/groups"
 	"parley/mls"
@@ -159,7 +160,8 @@ func (d *Device) granted(id groups.RoomID, users []groups.UserID, got claimed, f
 			case why == "":
 				err = tx.Delete(TableWishes, wishKey(r.Room, u))
 			default:
-				w.Why = why
+				w.Why, w.Next = why, r.at.Add(wishPause(w.Tries))
+				w.Tries++
 				err = putJSON(tx, TableWishes, wishKey(r.Room, u), w)
 			}
 			if err != nil {
@@ -170,6 +172,22 @@ func (d *Device) granted(id groups.RoomID, users []groups.UserID, got claimed, f
 		return nil
 	})
 	return errors.Join(failed, err)
+}
+
+const (
+	// A wish is tried again after wishFirst, then ever later, up to wishLast: a
+	// gateway answers ten claims an hour about one person.
+	wishFirst = 20 * time.Second
+	wishLast  = 10 * time.Minute
+)
+
+// wishPause is how long a wish rests after so many tries.
+func wishPause(tries int) time.Duration {
+	rest := wishFirst
+	for range min(tries, 8) {
+		rest = min(rest*5/2, wishLast)
+	}
+	return rest
 }
 
 // whyNot says why a user's wish is not fulfilled, empty if it is.

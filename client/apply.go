@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"parley/coi"
 	"parley/groups"
 	"parley/mls"
 	"parley/mls/wire"
@@ -18,16 +19,22 @@ type applier struct {
 	r    *room
 	e    *groups.Entry
 	line LogEntry
+	// ask says that a commit with somebody of an unknown site is to be tried
+	// again when trust has been fetched, instead of being found bad.
+	ask bool
 }
+
+// errStranger says that a commit brings somebody whose site's CA is not known.
+var errStranger = errors.New("somebody of an unknown site")
 
 // apply applies an entry. What is wrong with the entry's content is written
 // into the log and never stops the room; what is wrong with the chain is an
 // *Alarm, and nothing of the entry is applied.
-func (d *Device) apply(tx Tx, r *room, e *groups.Entry) error {
+func (a *applier) apply() error {
+	tx, r, e := a.tx, a.r, a.e
 	if e.Seq <= r.Seq {
 		return nil // it was delivered twice, and is applied once
 	}
-	a := &applier{d: d, tx: tx, r: r, e: e}
 	if err := a.follows(); err != nil {
 		return err
 	}
@@ -201,6 +208,9 @@ func (a *applier) commit() error {
 		return a.entered(next, maker)
 	}
 	result, err := a.r.group.Handle(bundle.Commit, a.r.at)
+	if a.ask && coi.ReasonOf(err) == coi.UnknownSite {
+		return errStranger
+	}
 	if err != nil {
 		return a.badCommit(err)
 	}

@@ -15,6 +15,9 @@ type Config struct {
 	// Connect makes a link to one of the site's gateways; nil means Dial with
 	// what the identity knows.
 	Connect func(ctx context.Context, id Identity) (Link, error)
+	// FetchTrust asks the identity realm for the trust bundle and the gateways,
+	// and returns the identity with them; nil means from its Service.
+	FetchTrust func(ctx context.Context, id Identity) (Identity, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log takes what an operator wants to know; nil means nothing is logged.

@@ -14,6 +14,8 @@ type Device struct {
 	id   groups.DeviceID
 	self atomic.Pointer[self] // replaced as a whole when trust is fetched again
 	feed feed
+	// stranger says that somebody of an unknown site was met.
+	stranger atomic.Bool
 	// sending is the session whose stream of submissions is open, to be poked.
 	sending atomic.Pointer[session]
 

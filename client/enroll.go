@@ -162,11 +162,53 @@ func verifyAnySite(chain [][]byte, cas []*x509.Certificate, now time.Time) error
 	return errors.New("the service's certificate names no site")
 }
 
-// RefreshTrust fetches the trust bundle and the gateways' addresses again from
-// the identity realm and stores them. The service is verified under the trust
-// the device has.
-func (d *Device) RefreshTrust(ctx context.Context) error {
+const (
+	// trustAge is how old the trust bundle gets before it is fetched again;
+	// trustSoon, when somebody of a site that it does not hold was met.
+	trustAge  = 24 * time.Hour
+	trustSoon = time.Minute
+)
+
+// refreshTrust fetches the trust bundle when it is due, and logs in again to
+// have the ordering certificates judged anew.
+func (d *Device) refreshTrust(ctx context.Context, s *session) error {
 	id := d.Identity()
+	age := d.cfg.Now().Sub(id.Refresh)
+	if id.Service == "" && d.cfg.FetchTrust == nil || age < trustSoon || age < trustAge && !d.stranger.Load() {
+		return nil
+	}
+	if err := d.RefreshTrust(ctx); err != nil {
+		return err
+	}
+	d.stranger.Store(false)
+	return d.login(ctx, s)
+}
+
+// meets notes a site that the trust bundle does not hold.
+func (d *Device) meets(err error) {
+	if coi.ReasonOf(err) == coi.UnknownSite {
+		d.stranger.Store(true)
+	}
+}
+
+// RefreshTrust fetches the trust bundle and the gateways' addresses again from
+// the identity realm and stores them.
+func (d *Device) RefreshTrust(ctx context.Context) error {
+	fetch := d.cfg.FetchTrust
+	if fetch == nil {
+		fetch = d.fetchTrust
+	}
+	id, err := fetch(ctx, d.Identity())
+	if err != nil {
+		return err
+	}
+	id.Refresh = d.cfg.Now()
+	return d.setIdentity(id)
+}
+
+// fetchTrust asks the enrolment service, which is verified under the trust the
+// device has.
+func (d *Device) fetchTrust(ctx context.Context, id Identity) (Identity, error) {
 	me := d.self.Load()
 	service, done, err := dialService(id.Service, func(chain [][]byte) error {
 		subject, err := me.trust.Verify(chain, coi.Service, d.cfg.Now())
@@ -176,16 +218,15 @@ func (d *Device) RefreshTrust(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return id, err
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, enrollTimeout)
 	defer cancel()
 	resp, err := service.Trust(ctx, connect.NewRequest(&enrollv1.TrustRequest{}))
 	if err != nil {
-		return fmt.Errorf("fetch trust: %w", remoteError(id.Service, err))
+		return id, fmt.Errorf("fetch trust: %w", remoteError(id.Service, err))
 	}
 	id.setTrust(resp.Msg)
-	id.Refresh = d.cfg.Now()
-	return d.setIdentity(id)
+	return id, nil
 }

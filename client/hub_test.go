@@ -31,6 +31,7 @@ type hub struct {
 	devices *coi.CA
 	trust   []client.SiteTrust
 	signer  *ordering
+	peers   []*hub // whose people this hub lets in
 	ordCert []byte
 
 	mu       sync.Mutex
@@ -202,7 +203,11 @@ func (h *hub) append(r *hubRoom, s groups.Submission, step *groups.Step) *device
 }
 
 func (h *hub) coiTrust() *coi.Trust {
-	return must(coi.NewTrust(coi.NewSite(string(h.site), []*x509Cert{h.ca.Cert, h.devices.Cert})))
+	sites := []coi.Site{coi.NewSite(string(h.site), []*x509Cert{h.ca.Cert, h.devices.Cert})}
+	for _, p := range h.peers {
+		sites = append(sites, coi.NewSite(string(p.site), []*x509Cert{p.ca.Cert, p.devices.Cert}))
+	}
+	return must(coi.NewTrust(sites...))
 }
 
 // entries decodes a room's log.

@@ -48,6 +48,7 @@ func (d *Device) join(ctx context.Context, s *session, w *devicev1.Welcome) erro
 	switch {
 	case errors.Is(err, errKnownWelcome), errors.Is(err, mls.ErrNotForUs):
 	case errors.Is(err, errUnusableWelcome):
+		d.meets(err)
 		d.cfg.Log.Warn("welcome can not be used", "room", w.Room, "seq", w.Seq, "error", err)
 		d.feed.publish(Event{Kind: EventAlarm, Room: in.room, Alarm: &Alarm{
 			Room: in.room, Seq: groups.Seq(w.Seq), Kind: AlarmCommit, Text: fmt.Sprintf("an invitation can not be used: %v", err),

@@ -170,6 +170,7 @@ func (d *Device) claim(ctx context.Context, s *session, id groups.RoomID, users 
 			err = fmt.Errorf("it is of %s", device)
 		}
 		if err != nil {
+			d.meets(err)
 			d.cfg.Log.Warn("key package is not used", "device", k.Device, "error", err)
 			if name, bad := groups.ParseDeviceID(k.Device); bad == nil {
 				got.failed[name.User()] = fmt.Sprintf("the key package of %s is not acceptable: %v", name.Name(), err)

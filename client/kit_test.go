@@ -36,6 +36,7 @@ type phone struct {
 	t     *testing.T
 	h     *hub
 	store client.Store
+	fetch func(context.Context, client.Identity) (client.Identity, error) // client.Config.FetchTrust
 	stop  func()
 }
 
@@ -77,7 +78,7 @@ func (h *hub) device(name string) *phone {
 // open opens the device offline.
 func (p *phone) open() {
 	p.t.Helper()
-	d, err := client.Open(client.Config{Store: p.store, Connect: p.h.connect, Log: logTo(p.t)})
+	d, err := client.Open(client.Config{Store: p.store, Connect: p.h.connect, FetchTrust: p.fetch, Log: logTo(p.t)})
 	if err != nil {
 		p.t.Fatal(err)
 	}

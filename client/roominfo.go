@@ -95,5 +95,7 @@ type Wish struct {
 	Room  groups.RoomID
 	User  groups.UserID
 	Since time.Time
-	Why   string // it has not been fulfilled: the last attempt's error
+	Why   string    // it has not been fulfilled: the last attempt's error
+	Tries int       // attempts so far
+	Next  time.Time // when the next one is made by itself
 }

@@ -22,6 +22,8 @@ type session struct {
 	flying   map[MessageID]groups.RoomID // submissions without outcome, at most maxFlying
 	due      map[groups.RoomID]time.Time // rooms that need a commit, and when
 	gaps     map[groups.RoomID]int       // how often entries were missing
+	shut     map[groups.RoomID]int       // how often the gateway would not serve a room
+	asked    map[groups.RoomID]int       // shut, when it was asked again
 
 	// Channels of one: who is poked looks at everything again.
 	wakeSend chan struct{} // the outbox has something to send
@@ -37,6 +39,8 @@ func newSession(link Link) *session {
 		flying:   make(map[MessageID]groups.RoomID),
 		due:      make(map[groups.RoomID]time.Time),
 		gaps:     make(map[groups.RoomID]int),
+		shut:     make(map[groups.RoomID]int),
+		asked:    make(map[groups.RoomID]int),
 		wakeSend: one(), wakeAck: one(), wakeWork: one(), wakeTail: one(),
 	}
 }

@@ -82,7 +82,7 @@ func (d *Device) cursors() []*devicev1.Cursor {
 	defer d.mu.Unlock()
 	var list []*devicev1.Cursor
 	for _, r := range d.rooms {
-		if r.State == RoomLive || r.State == RoomCreating && r.ordered {
+		if r.State == RoomLive && !r.parked || r.State == RoomCreating && r.ordered {
 			list = append(list, &devicev1.Cursor{Room: string(r.Room), Seq: uint64(r.Seq)})
 		}
 	}
@@ -102,7 +102,7 @@ func (d *Device) receive(ctx context.Context, s *session, resp *devicev1.TailRes
 		}
 	}
 	for _, c := range resp.Closed {
-		if err := d.receiveClosed(c); err != nil {
+		if err := d.receiveClosed(s, c); err != nil {
 			return err
 		}
 	}
@@ -147,12 +147,30 @@ func (d *Device) receivePage(ctx context.Context, s *session, page *devicev1.Roo
 	if err != nil {
 		return d.park(&Alarm{Room: id, Kind: AlarmHead, Text: err.Error()})
 	}
-	err = d.change(id, func(tx Tx, r *room) error {
+	err = d.applyPage(id, entries, head, true)
+	if errors.Is(err, errStranger) {
+		d.stranger.Store(true)
+		d.try(ctx, "trust", d.refreshTrust(ctx, s))
+		err = d.applyPage(id, entries, head, false)
+	}
+	if alarm, ok := errors.AsType[*Alarm](err); ok {
+		return d.park(alarm)
+	}
+	if errors.Is(err, errGap) {
+		return d.gap(s, id)
+	}
+	return err
+}
+
+// applyPage applies entries in one transaction.
+func (d *Device) applyPage(id groups.RoomID, entries []*groups.Entry, head *groups.SignedHead, ask bool) error {
+	return d.change(id, func(tx Tx, r *room) error {
 		for _, e := range entries {
 			if r.State == RoomClosed {
 				return nil
 			}
-			if err := d.apply(tx, r, e); err != nil {
+			a := &applier{d: d, tx: tx, r: r, e: e, ask: ask}
+			if err := a.apply(); err != nil {
 				return err
 			}
 			if err := r.reachedHead(); err != nil {
@@ -161,13 +179,6 @@ func (d *Device) receivePage(ctx context.Context, s *session, page *devicev1.Roo
 		}
 		return r.expectHead(tx, head)
 	})
-	if alarm, ok := errors.AsType[*Alarm](err); ok {
-		return d.park(alarm)
-	}
-	if errors.Is(err, errGap) {
-		return d.gap(s, id)
-	}
-	return err
 }
 
 // follows says whether entries of a room are wanted.
@@ -203,9 +214,11 @@ func (d *Device) park(alarm *Alarm) error {
 	})
 }
 
-// receiveClosed notes that the gateway no longer serves a room. If the commit
-// that removed this device has been read, it is closed already.
-func (d *Device) receiveClosed(c *devicev1.RoomClosed) error {
+// receiveClosed notes that the gateway no longer serves a room. That is its
+// word and no proof: a room closes, and its keys go, when the log holds the
+// commit that removed this device. Until then the room is not followed, and
+// asked for again from time to time.
+func (d *Device) receiveClosed(s *session, c *devicev1.RoomClosed) error {
 	id, err := groups.ParseRoomID(c.Room)
 	if err != nil {
 		return err
@@ -213,15 +226,25 @@ func (d *Device) receiveClosed(c *devicev1.RoomClosed) error {
 	if !d.follows(id) {
 		return nil
 	}
-	return d.change(id, func(tx Tx, r *room) error {
-		if r.State != RoomLive || groups.Seq(c.Seq) < r.Joined {
-			return nil // about an earlier membership
+	d.cfg.Log.Info("room not served", "room", id, "seq", c.Seq, "why", c.Why)
+	d.mu.Lock()
+	s.shut[id]++
+	d.mu.Unlock()
+	return nil
+}
+
+// maxShut is how often a room that the gateway does not serve is asked for in
+// one session.
+const maxShut = 20
+
+// askAgain opens the tail again if a room is not served.
+func (d *Device) askAgain(s *session) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, often := range s.shut {
+		if r := d.rooms[id]; r != nil && r.State == RoomLive && !r.parked && often <= maxShut && often != s.asked[id] {
+			s.asked[id] = often
+			poke(s.wakeTail)
 		}
-		why := c.Why
-		if why == "" {
-			why = "the gateway says that this device is no longer a member"
-		}
-		a := &applier{d: d, tx: tx, r: r, e: &groups.Entry{}}
-		return a.close(why)
-	})
+	}
 }

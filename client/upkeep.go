@@ -73,13 +73,17 @@ func (d *Device) round(ctx context.Context, s *session) {
 	for _, id := range d.inState(RoomCreating) {
 		d.try(ctx, "create room", d.submitGenesis(ctx, s, id))
 	}
+	d.askAgain(s)
+	d.try(ctx, "trust", d.refreshTrust(ctx, s))
 	live := d.inState(RoomLive)
 	for _, id := range live {
 		wishes, err := d.Wishes(id)
 		d.try(ctx, "wishes", err)
-		users := make([]groups.UserID, len(wishes))
-		for i, w := range wishes {
-			users[i] = w.User
+		var users []groups.UserID
+		for _, w := range wishes {
+			if !w.Next.After(d.cfg.Now()) {
+				users = append(users, w.User)
+			}
 		}
 		if len(users) > 0 {
 			d.try(ctx, "add people", d.fulfil(ctx, s, id, users))
