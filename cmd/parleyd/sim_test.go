@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -86,14 +85,8 @@ func newStory(t *testing.T, seed uint64) *story {
 	defer cancel()
 	for _, d := range append(s.members, s.carol) {
 		s.said[d.ID()] = make(map[groups.RoomID]int)
-		s.must(d.CaughtUp(ctx))
-		s.within(10*time.Second, d.String()+" has published", func() error {
-			if c, err := d.KeyPackages(ctx); err != nil || c.Published == 0 {
-				return errors.Join(err, errors.New("no key packages"))
-			}
-			return nil
-		})
 	}
+	s.online(append(s.members, s.carol)...)
 	s.begin(ctx, simOps, s.laptop)
 	s.begin(ctx, simTea, s.bob)
 	return s
@@ -106,10 +99,7 @@ func (s *story) begin(ctx context.Context, room groups.RoomID, by *simDevice) {
 	_, err = by.Add(ctx, room, s.phone.User(), s.bob.User())
 	s.must(err)
 	for _, d := range s.members {
-		s.within(time.Minute, fmt.Sprint(d, " is in ", room), func() error {
-			_, err := d.Room(room)
-			return err
-		})
+		s.within(time.Minute, fmt.Sprint(d, " is in ", room), func() error { return in(d, room) })
 	}
 }
 
