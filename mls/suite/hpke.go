@@ -32,10 +32,7 @@ func (s *Suite) DeriveKeyPair(secret []byte) (*HPKEPrivateKey, error) {
 // NewHPKEPrivateKey reads a private key as Bytes wrote it, or a scalar of a
 // NIST curve without its leading zero octets.
 func (s *Suite) NewHPKEPrivateKey(b []byte) (*HPKEPrivateKey, error) {
-	if s.sig.curve != nil {
-		b = padLeft(b, (s.sig.curve.Params().BitSize+7)/8)
-	}
-	return newHPKEPrivateKey(s.kem.NewPrivateKey(b))
+	return newHPKEPrivateKey(s.kem.NewPrivateKey(padLeft(b, s.kem.scalar)))
 }
 
 // CheckHPKEPublicKey returns ErrBadKey if public is no HPKEPublicKey of the
@@ -57,21 +54,10 @@ func (k *HPKEPrivateKey) PublicKey() []byte { return k.public }
 func (k *HPKEPrivateKey) Bytes() ([]byte, error) { return k.key.Bytes() }
 
 // Encrypt is EncryptWithLabel (RFC 9420, Section 5.1.3). It fails with
-// ErrBadKey if public is no key, or one no secret can be agreed with.
+// ErrBadKey if public is no key, or one no secret can be agreed with. Who
+// encrypts to several recipients under one context calls NewSealer.
 func (s *Suite) Encrypt(public []byte, label string, context, plaintext []byte) (kemOutput, ciphertext []byte, err error) {
-	key, err := s.kem.NewPublicKey(public)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %v", ErrBadKey, err)
-	}
-	kemOutput, sender, err := hpke.NewSender(key, s.kemKDF, s.kemAEAD, encryptContext(label, context))
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %v", ErrBadKey, err)
-	}
-	ciphertext, err = sender.Seal(nil, plaintext)
-	if err != nil {
-		return nil, nil, fmt.Errorf("seal: %w", err)
-	}
-	return kemOutput, ciphertext, nil
+	return s.NewSealer(label, context).Seal(public, plaintext)
 }
 
 // Decrypt is DecryptWithLabel (RFC 9420, Section 5.1.3): the plaintext, or
@@ -92,6 +78,12 @@ func (s *Suite) Decrypt(key *HPKEPrivateKey, label string, context, kemOutput, c
 //
 //	struct { opaque label<V>; opaque context<V>; } EncryptContext;
 func encryptContext(label string, context []byte) []byte {
-	b := make([]byte, 0, len(labelPrefix)+len(label)+len(context)+8)
-	return appendLabelled(b, label, context)
+	return append(encryptPrefix(label, context), context...)
+}
+
+// encryptPrefix encodes what is before the bytes of the context.
+func encryptPrefix(label string, context []byte) []byte {
+	b := appendVarint(make([]byte, 0, len(labelPrefix)+len(label)+8), len(labelPrefix)+len(label))
+	b = append(append(b, labelPrefix...), label...)
+	return appendVarint(b, len(context))
 }

@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"crypto/ecdh"
 	"crypto/elliptic"
 	"crypto/hpke"
 	"crypto/rand"
@@ -27,8 +26,8 @@ var (
 // An ID is a CipherSuite value of RFC 9420, Section 17.1.
 type ID uint16
 
-// The suites built here. Suites 4 and 6 need X448 and Ed448, which the
-// standard library has not.
+// The suites of RFC 9420 built here. Suites 4 and 6 need X448 and Ed448, which
+// the standard library has not.
 const (
 	X25519AES128SHA256Ed25519 ID = 1
 	P256AES128SHA256P256      ID = 2
@@ -36,6 +35,32 @@ const (
 	P521AES256SHA512P521      ID = 5
 	P384AES256SHA384P384      ID = 7
 )
+
+// Draft names the document that defines the post-quantum suites. It is not an
+// RFC and has no code points yet: TBD1 is 0xF601 here, in the range for private
+// use (RFC 9420, Section 17.1), and so on; the 6 is the version of the draft,
+// so that an incompatible one gets other numbers. They keep what is sent now
+// from who may have a quantum computer later; their signatures are of today.
+const Draft = "draft-ietf-mls-pq-ciphersuites-06"
+
+// The suites of Draft built here: hybrids of ML-KEM with an elliptic curve,
+// and ML-KEM alone. TBD9 to TBD11 need ML-DSA, which the standard library has
+// not.
+const (
+	MLKEM768X25519AES128SHA256Ed25519 ID = 0xf601 + iota
+	MLKEM768X25519AES256SHA384Ed25519
+	MLKEM768P256AES128SHA256P256
+	MLKEM768P256AES256SHA384P256
+	MLKEM1024P384AES256SHA384P384
+	MLKEM768AES256SHA384Ed25519
+	MLKEM768AES256SHA384P256
+	MLKEM1024AES256SHA384P384
+)
+
+// IsDraft reports whether the suite with that id is one of Draft.
+func (id ID) IsDraft() bool {
+	return id >= MLKEM768X25519AES128SHA256Ed25519 && id <= MLKEM1024AES256SHA384P384
+}
 
 // A Suite is one cipher suite: its algorithms and the operations made of them.
 // It is a constant: safe for use by many goroutines, and two suites are the
@@ -47,27 +72,46 @@ type Suite struct {
 	aead aeadAlgorithm
 	sig  signatureAlgorithm
 
-	kem     hpke.KEM
+	kem     kemAlgorithm
 	kemKDF  hpke.KDF
 	kemAEAD hpke.AEAD
 }
 
+var (
+	ed25519Signature = signatureAlgorithm{}
+	p256Signature    = signatureAlgorithm{elliptic.P256()}
+	p384Signature    = signatureAlgorithm{elliptic.P384()}
+	p521Signature    = signatureAlgorithm{elliptic.P521()}
+)
+
 var suites = [...]Suite{
 	{X25519AES128SHA256Ed25519, "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
-		sha256Hash, aes128GCM, signatureAlgorithm{},
-		hpke.DHKEM(ecdh.X25519()), hpke.HKDFSHA256(), hpke.AES128GCM()},
+		sha256Hash, aes128GCM, ed25519Signature, kemX25519, hpke.HKDFSHA256(), hpke.AES128GCM()},
 	{P256AES128SHA256P256, "MLS_128_DHKEMP256_AES128GCM_SHA256_P256",
-		sha256Hash, aes128GCM, signatureAlgorithm{elliptic.P256()},
-		hpke.DHKEM(ecdh.P256()), hpke.HKDFSHA256(), hpke.AES128GCM()},
+		sha256Hash, aes128GCM, p256Signature, kemP256, hpke.HKDFSHA256(), hpke.AES128GCM()},
 	{X25519ChaChaSHA256Ed25519, "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
-		sha256Hash, chaCha20Poly1305, signatureAlgorithm{},
-		hpke.DHKEM(ecdh.X25519()), hpke.HKDFSHA256(), hpke.ChaCha20Poly1305()},
+		sha256Hash, chaCha20Poly1305, ed25519Signature, kemX25519, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305()},
 	{P521AES256SHA512P521, "MLS_256_DHKEMP521_AES256GCM_SHA512_P521",
-		sha512Hash, aes256GCM, signatureAlgorithm{elliptic.P521()},
-		hpke.DHKEM(ecdh.P521()), hpke.HKDFSHA512(), hpke.AES256GCM()},
+		sha512Hash, aes256GCM, p521Signature, kemP521, hpke.HKDFSHA512(), hpke.AES256GCM()},
 	{P384AES256SHA384P384, "MLS_256_DHKEMP384_AES256GCM_SHA384_P384",
-		sha384Hash, aes256GCM, signatureAlgorithm{elliptic.P384()},
-		hpke.DHKEM(ecdh.P384()), hpke.HKDFSHA384(), hpke.AES256GCM()},
+		sha384Hash, aes256GCM, p384Signature, kemP384, hpke.HKDFSHA384(), hpke.AES256GCM()},
+
+	{MLKEM768X25519AES128SHA256Ed25519, "MLS_128_MLKEM768X25519_AES128GCM_SHA256_Ed25519",
+		sha256Hash, aes128GCM, ed25519Signature, kemXWing, hpke.HKDFSHA256(), hpke.AES128GCM()},
+	{MLKEM768X25519AES256SHA384Ed25519, "MLS_128_MLKEM768X25519_AES256GCM_SHA384_Ed25519",
+		sha384Hash, aes256GCM, ed25519Signature, kemXWing, hpke.HKDFSHA384(), hpke.AES256GCM()},
+	{MLKEM768P256AES128SHA256P256, "MLS_128_MLKEM768P256_AES128GCM_SHA256_P256",
+		sha256Hash, aes128GCM, p256Signature, kemMLKEM768P256, hpke.HKDFSHA256(), hpke.AES128GCM()},
+	{MLKEM768P256AES256SHA384P256, "MLS_128_MLKEM768P256_AES256GCM_SHA384_P256",
+		sha384Hash, aes256GCM, p256Signature, kemMLKEM768P256, hpke.HKDFSHA384(), hpke.AES256GCM()},
+	{MLKEM1024P384AES256SHA384P384, "MLS_192_MLKEM1024P384_AES256GCM_SHA384_P384",
+		sha384Hash, aes256GCM, p384Signature, kemMLKEM1024P384, hpke.HKDFSHA384(), hpke.AES256GCM()},
+	{MLKEM768AES256SHA384Ed25519, "MLS_128_MLKEM768_AES256GCM_SHA384_Ed25519",
+		sha384Hash, aes256GCM, ed25519Signature, kemMLKEM768, hpke.HKDFSHA384(), hpke.AES256GCM()},
+	{MLKEM768AES256SHA384P256, "MLS_128_MLKEM768_AES256GCM_SHA384_P256",
+		sha384Hash, aes256GCM, p256Signature, kemMLKEM768, hpke.HKDFSHA384(), hpke.AES256GCM()},
+	{MLKEM1024AES256SHA384P384, "MLS_192_MLKEM1024_AES256GCM_SHA384_P384",
+		sha384Hash, aes256GCM, p384Signature, kemMLKEM1024, hpke.HKDFSHA384(), hpke.AES256GCM()},
 }
 
 // Lookup returns the suite with the given id, or ErrUnknownSuite.
@@ -80,7 +124,8 @@ func Lookup(id ID) (*Suite, error) {
 	return nil, fmt.Errorf("%w %d", ErrUnknownSuite, id)
 }
 
-// IDs returns the ids of all suites, ascending.
+// IDs returns the ids of all suites, ascending: those of RFC 9420, then those
+// of Draft.
 func IDs() []ID {
 	ids := make([]ID, len(suites))
 	for i := range suites {
@@ -92,8 +137,13 @@ func IDs() []ID {
 // ID returns the suite's number.
 func (s *Suite) ID() ID { return s.id }
 
-// String returns the suite's name in RFC 9420, Section 17.1.
-func (s *Suite) String() string { return s.name }
+// String returns the suite's name in RFC 9420, Section 17.1, or in Draft.
+func (s *Suite) String() string {
+	if s.id.IsDraft() {
+		return s.name + " (" + Draft + ")"
+	}
+	return s.name
+}
 
 // HashSize returns the length of a hash, a secret and a MAC, in bytes (Nh).
 func (s *Suite) HashSize() int { return s.hash.size }
