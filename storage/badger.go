@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -51,6 +52,9 @@ func openBadger(c Config) (db *badger.DB, err error) {
 		}
 	}()
 	db, err = badger.Open(badgerConfig(c))
+	if err != nil && strings.Contains(err.Error(), "Cannot acquire directory lock") {
+		return nil, groups.Errorf(groups.Conflict, "another process uses this directory: stop it, or give this node a directory of its own")
+	}
 	if err != nil {
 		return nil, groups.Errorf(groups.Internal, "open store: %w", err)
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"strings"
 	"testing"
 
 	"parley/groups"
@@ -111,4 +112,18 @@ func TestCommitsMembersAndWelcomes(t *testing.T) {
 		t.Fatalf("%+v, want %+v", again, in)
 	}
 	mustSubmit(t, s, alice.say("alone"))
+}
+
+// Two nodes on one directory: the second one was told in Badger's words, and
+// as a fault of its own.
+func TestDirectoryOfARunningNodeIsRefusedInPlainWords(t *testing.T) {
+	c := testConfig(alpha, t.TempDir())
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := Open(c); groups.KindOf(err) != groups.Conflict || !strings.Contains(err.Error(), "another process uses this directory") {
+		t.Fatalf("the second open says %v", err)
+	}
 }

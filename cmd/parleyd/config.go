@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,82 +110,14 @@ func explainTOML(err error) string {
 	}
 	if dec, ok := errors.AsType[*toml.DecodeError](err); ok {
 		row, col := dec.Position()
-		return fmt.Sprintf("line %d, column %d: %s", row, col, dec.Error())
+		said := strings.TrimPrefix(dec.Error(), "toml: ")
+		if _, what, wrongType := strings.Cut(said, "cannot decode TOML "); wrongType {
+			what, _, _ = strings.Cut(what, " into ")
+			said = fmt.Sprintf("%s can not be of type %s", strings.Join(dec.Key(), "."), what)
+		}
+		return fmt.Sprintf("line %d, column %d: %s", row, col, said)
 	}
 	return err.Error()
-}
-
-// check says every fault at once, each with what to do.
-func (c *config) check() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if _, err := groups.ParseSiteID(string(c.Site)); err != nil {
-		fault("site: %w", err)
-	} else if _, err := groups.NewNodeID(c.Site, c.Node); err != nil {
-		fault("node: %w", err)
-	}
-	if c.Data == "" {
-		fault("data: name a directory for the room logs")
-	}
-	c.checkAddresses(fault)
-	for key, file := range map[string]string{
-		"identity.certificate": c.Identity.Certificate, "identity.key": c.Identity.Key,
-		"identity.ordering_certificate": c.Identity.OrderingCertificate,
-		"identity.ordering_key":         c.Identity.OrderingKey, "identity.ca": c.Identity.CA,
-	} {
-		c.checkFile(fault, key, file)
-	}
-	seen := map[groups.SiteID]bool{c.Site: true}
-	for i, p := range c.Peers {
-		key := fmt.Sprintf("peer %d", i+1)
-		if _, err := groups.ParseSiteID(string(p.Site)); err != nil {
-			fault("%s: site: %w", key, err)
-		}
-		if seen[p.Site] {
-			fault("%s: %s is this site or named twice", key, p.Site)
-		}
-		seen[p.Site] = true
-		if len(p.Addresses) == 0 {
-			fault("%s: addresses: name at least one, such as \"beta.example:9443\"", key)
-		}
-		c.checkFile(fault, key+": ca", p.CA)
-	}
-	return errors.Join(faults...)
-}
-
-func (c *config) checkAddresses(fault func(string, ...any)) {
-	for key, addr := range map[string]string{
-		"gateway.listen": c.Gateway.Listen, "federation.listen": c.Federation.Listen, "admin.listen": c.Admin.Listen,
-	} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			fault("%s: %q is not an address: write host:port, such as \"127.0.0.1:8443\"", key, addr)
-		}
-	}
-	if host, _, err := net.SplitHostPort(c.Admin.Listen); err == nil && !isLoopback(host) {
-		fault("admin.listen: %q is not loopback; the admin port has no login", c.Admin.Listen)
-	}
-	if c.Gossip.KeyFile == "" && (c.Gossip.Listen != "" || len(c.Gossip.Join) > 0) {
-		fault("gossip: key_file is missing: gossip without a key is refused")
-	}
-	if c.Gossip.KeyFile != "" {
-		c.checkFile(fault, "gossip.key_file", c.Gossip.KeyFile)
-		if _, _, err := net.SplitHostPort(c.Gossip.Listen); err != nil {
-			fault("gossip.listen: %q is not an address", c.Gossip.Listen)
-		}
-	}
-	if _, err := parseSize(c.Limits.LowWater); err != nil {
-		fault("limits.low_water: %w", err)
-	}
-}
-
-func (c *config) checkFile(fault func(string, ...any), key, file string) {
-	if file == "" {
-		fault("%s: name a file", key)
-		return
-	}
-	if _, err := os.Stat(c.path(file)); err != nil {
-		fault("%s: %s can not be read: make it with parley-pki, or mend the path", key, c.path(file))
-	}
 }
 
 // path resolves a path of the file against the file's directory.
@@ -203,31 +134,4 @@ func (c *config) nodeID() groups.NodeID {
 		panic("BUG: node name was not checked: " + err.Error())
 	}
 	return id
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// parseSize reads 512MiB, 2GiB or a number of bytes; empty is zero.
-func parseSize(s string) (uint64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	units := []struct {
-		name  string
-		shift uint
-	}{{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}, {"", 0}}
-	for _, u := range units {
-		digits, ok := strings.CutSuffix(s, u.name)
-		if !ok {
-			continue
-		}
-		var n uint64
-		if _, err := fmt.Sscanf(digits, "%d", &n); err == nil && fmt.Sprint(n) == digits && n < 1<<20 || u.shift == 0 && err == nil {
-			return n << u.shift, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a size: write 512MiB, 2GiB or bytes", s)
 }

@@ -90,12 +90,11 @@ func (id *identity) loadOrdering(c *config) error {
 }
 
 func loadTrust(c *config) (*coi.Trust, error) {
-	sites := make([]coi.Site, 0, 1+len(c.Peers))
 	own, err := loadSite(c.Site, c.path(c.Identity.CA))
 	if err != nil {
 		return nil, fmt.Errorf("identity.ca: %w", err)
 	}
-	sites = append(sites, own)
+	sites := []coi.Site{own}
 	for _, p := range c.Peers {
 		site, err := loadSite(p.Site, c.path(p.CA))
 		if err != nil {
@@ -106,12 +105,20 @@ func loadTrust(c *config) (*coi.Trust, error) {
 	return coi.NewTrust(sites...)
 }
 
+// loadSite reads the CA file of a site and sees whether it is that site's.
 func loadSite(name groups.SiteID, path string) (coi.Site, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return coi.Site{}, err
 	}
-	return coi.ParseSitePEM(b, string(name))
+	site, err := coi.ParseSitePEM(b, string(name))
+	if err == nil {
+		_, err = coi.NewTrust(site)
+	}
+	if err != nil {
+		return site, fmt.Errorf("%s: %w", path, err)
+	}
+	return site, nil
 }
 
 // SignHeads signs with the node's ordering key.

@@ -70,19 +70,29 @@ func (n *node) federationConfig(late *signals) (federation.Config, error) {
 	if c.Gossip.KeyFile == "" {
 		return cfg, nil
 	}
-	key, err := os.ReadFile(c.path(c.Gossip.KeyFile))
+	key, err := c.gossipKey()
 	if err != nil {
-		return cfg, fmt.Errorf("gossip.key_file: %w", err)
-	}
-	if len(key) != gossipKeySize {
-		return cfg, fmt.Errorf("gossip.key_file: %s has %d bytes, %d are needed: make one with `head -c 32 /dev/urandom`",
-			c.path(c.Gossip.KeyFile), len(key), gossipKeySize)
+		return cfg, err
 	}
 	cfg.Gossip = &federation.Gossip{
 		Bind: c.Gossip.Listen, Advertise: c.Gossip.Advertise, LinkAddress: c.Federation.Advertise,
 		Key: key, Join: c.Gossip.Join,
 	}
 	return cfg, nil
+}
+
+// gossipKey reads what the site's nodes share.
+func (c *config) gossipKey() ([]byte, error) {
+	file := c.path(c.Gossip.KeyFile)
+	key, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("gossip.key_file: %w", err)
+	}
+	if len(key) != gossipKeySize {
+		return nil, fmt.Errorf("gossip.key_file: %s has %d bytes, %d are needed: make one with `head -c %d /dev/urandom`",
+			file, len(key), gossipKeySize, gossipKeySize)
+	}
+	return key, nil
 }
 
 // gossipKeySize is that of an AES-256 key.
