@@ -94,6 +94,9 @@ func (h Home) What(by groups.DeviceID, c *client.Change) string {
 		return h.Devices(c.Added) + " joined"
 	}
 	var parts []string
+	if len(c.Added) == 1 && c.Added[0] == by { // nobody else adds themselves
+		return h.Device(by) + " made the room"
+	}
 	if len(c.Added) > 0 {
 		parts = append(parts, "added "+h.Devices(c.Added))
 	}

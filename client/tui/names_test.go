@@ -30,6 +30,7 @@ func TestChangesAreToldInWords(t *testing.T) {
 		"alice/laptop added carol/pad and removed alice/phone":              {Added: []groups.DeviceID{carol}, Removed: []groups.DeviceID{phone}},
 		"alice/laptop removed bob@beta.example/desk and changed the policy": {Removed: []groups.DeviceID{bob}, Policy: true},
 		"alice/laptop made a new key":                                       {Epoch: 3},
+		"alice/laptop made the room":                                        {Added: []groups.DeviceID{laptop}},
 	} {
 		if have := h.What(laptop, &c); have != want {
 			t.Errorf("have %q, want %q", have, want)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -151,13 +152,14 @@ func advise(err error, advice string) error {
 	return &groups.Error{Kind: groups.KindOf(err), Text: words(err) + "; " + advice, Err: err}
 }
 
-// words is an error without its kind, if it is one of ours: the kind is for
-// programs.
+// words is an error without the kinds of those that are ours: they are for
+// programs, wherever they stand in it.
 func words(err error) string {
-	if e, ours := err.(*groups.Error); ours {
-		return e.Text
+	text := err.Error()
+	for e, ours := errors.AsType[*groups.Error](err); ours; e, ours = errors.AsType[*groups.Error](errors.Unwrap(e)) {
+		text = strings.Replace(text, e.Error(), strings.TrimPrefix(e.Error(), e.Kind.String()+": "), 1)
 	}
-	return err.Error()
+	return text
 }
 
 // completeRooms offers the rooms of the home to the shell, for the first

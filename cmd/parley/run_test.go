@@ -75,8 +75,16 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			t.Errorf("explain(%v) = %q, want %q in it", c.err, have, c.want)
 		}
 	}
-	if have := explain(groups.Errorf(groups.NotFound, "no such room")); have != "no such room" {
-		t.Errorf("%q: the kind is for programs", have)
+	inner := groups.Errorf(groups.NotFound, "no such room")
+	for want, err := range map[string]error{
+		"no such room":             inner,
+		"send: no such room":       fmt.Errorf("send: %w", inner),
+		"send: here: no such room": fmt.Errorf("send: %w", groups.Errorf(groups.NotFound, "here: %w", inner)),
+		"no such room; see ls":     errors.Join(&groups.Error{Kind: groups.NotFound, Text: "no such room; see ls", Err: inner}),
+	} {
+		if have := explain(err); have != want {
+			t.Errorf("%q, want %q: the kind is for programs", have, want)
+		}
 	}
 }
 
