@@ -90,12 +90,24 @@ func (b *switchboard) listen(addr string) net.Listener {
 	return l
 }
 
+// unplug takes an address away at once: connections break and calls fail.
+func (b *switchboard) unplug(addr string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.listeners[addr].conns {
+		c.in.breakOff()
+		c.out.breakOff()
+	}
+	delete(b.listeners, addr)
+}
+
 type simListener struct {
 	board *switchboard
 	addr  simAddr
 	calls chan net.Conn
 	once  sync.Once
 	done  chan struct{}
+	conns []*simConn // those it was given, under board.mu
 }
 
 func (l *simListener) Accept() (net.Conn, error) {
@@ -148,8 +160,12 @@ func (n *line) dial(_ context.Context, _, addr string) (net.Conn, error) {
 	}
 	there, back := newHalf(), newHalf()
 	here := &simConn{in: back, out: there, local: "192.0.2.1:40000", remote: simAddr(addr)}
+	far := &simConn{in: there, out: back, local: simAddr(addr), remote: "192.0.2.1:40000"}
 	select {
-	case l.calls <- &simConn{in: there, out: back, local: simAddr(addr), remote: "192.0.2.1:40000"}:
+	case l.calls <- far:
+		n.board.mu.Lock()
+		l.conns = append(l.conns, far)
+		n.board.mu.Unlock()
 	case <-l.done:
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: simAddr(addr), Err: syscall.ECONNREFUSED}
 	}

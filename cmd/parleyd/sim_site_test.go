@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go/testutils/simnet"
@@ -137,6 +142,71 @@ func (s *simSite) restart(cut bool, down time.Duration) {
 	time.Sleep(down)
 	s.w.weather.set(s.udp, false)
 	s.start()
+}
+
+// crash takes the node from the network and starts it again from what was on
+// disk at that moment, as after a SIGKILL: nothing was flushed, closed or told.
+// Nobody writes in that moment; storage's own tests kill it in between.
+func (s *simSite) crash(down time.Duration) {
+	s.w.weather.set(s.udp, true)
+	s.w.board.unplug(s.config.Gateway.Listen)
+	synctest.Wait()
+	left := s.w.TempDir()
+	copyTree(s.w.T, left, s.config.path(s.config.Data))
+	s.stop() // the dead process: what it still writes, nobody reads
+	s.config.Data = left
+	time.Sleep(down)
+	s.w.weather.set(s.udp, false)
+	s.start()
+}
+
+// copyTree copies the files of a directory that nobody writes to, holes as
+// holes.
+func copyTree(t *testing.T, to, from string) {
+	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+		}
+		return copyFile(filepath.Join(to, rel), path)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	block, zero := make([]byte, 64<<10), make([]byte, 64<<10)
+	for at := int64(0); ; at += int64(len(block)) {
+		n, err := in.ReadAt(block, at)
+		if n > 0 && !bytes.Equal(block[:n], zero[:n]) {
+			if _, err := out.WriteAt(block[:n], at); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return out.Truncate(at + int64(n))
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // entries reads a room's whole log.
