@@ -38,6 +38,7 @@ func (g *Group) advance(tr *transition) arrival {
 	next := &Group{
 		suite:       s,
 		credentials: g.credentials,
+		parallel:    g.parallel,
 		signer:      tr.signer,
 		keep:        g.keep,
 		tag:         s.MAC(secrets.confirmation, context.ConfirmedTranscriptHash),

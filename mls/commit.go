@@ -205,7 +205,7 @@ func (c *committed) renew() (err error) {
 	if err := c.verifyIdentity(leaf); err != nil {
 		return err
 	}
-	nodes, err := c.path.encrypt(&renewal{c.state.Tree, own, c.staged.Added, wire.Marshal(c.state.Context)})
+	nodes, err := c.path.encrypt(&renewal{c.state.Tree, own, c.staged.Added, wire.Marshal(c.state.Context), g.parallel})
 	if err != nil {
 		return err
 	}
@@ -253,7 +253,8 @@ func (c *committed) finish() (*Pending, error) {
 	}
 	p.GroupInfo = wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatGroupInfo, GroupInfo: info})
 	if newcomers := c.newcomers(); len(newcomers) > 0 {
-		if p.Welcome, err = newWelcome(g.suite, a.joiner, a.member, info, newcomers); err != nil {
+		h := hospitality{g.suite, a.joiner, a.member, info, g.parallel}
+		if p.Welcome, err = h.welcome(newcomers); err != nil {
 			return nil, err
 		}
 	}

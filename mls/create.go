@@ -24,6 +24,9 @@ type CreateOptions struct {
 	// PastEpochs is how many epochs back late messages are opened: zero means
 	// DefaultPastEpochs, less than zero none.
 	PastEpochs int
+	// Parallel makes seals and verifies signatures where a step has many; nil: one
+	// after the other. It is used for as long as the Group and what follows it are.
+	Parallel tree.Parallel
 }
 
 // Create makes a group of one, at epoch 0 (RFC 9420, Section 11). It fails
@@ -64,6 +67,7 @@ func create(o *CreateOptions) (*Group, error) {
 	g := &Group{
 		suite:       s,
 		credentials: o.Credentials,
+		parallel:    o.Parallel,
 		signer:      o.Identity.Signer,
 		keep:        pastEpochs(o.PastEpochs),
 		tag:         s.MAC(secrets.confirmation, nil),

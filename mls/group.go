@@ -24,6 +24,7 @@ const DefaultPastEpochs = 5
 type Group struct {
 	suite       *suite.Suite
 	credentials tree.CredentialValidator
+	parallel    tree.Parallel // nil: one after the other
 	signer      *suite.SignaturePrivateKey
 	state       tree.State
 	epoch       *epoch

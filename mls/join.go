@@ -24,6 +24,9 @@ type JoinOptions struct {
 	// PastEpochs is how many epochs back late messages are opened: zero means
 	// DefaultPastEpochs, less than zero none.
 	PastEpochs int
+	// Parallel makes seals and verifies signatures where a step has many; nil: one
+	// after the other. It is used for as long as the Group and what follows it are.
+	Parallel tree.Parallel
 }
 
 // Join makes the Group of a newcomer (RFC 9420, Section 12.4.3.1). It verifies
@@ -63,7 +66,7 @@ func join(o *JoinOptions) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.verify(t, &tree.Config{Credentials: o.Credentials}); err != nil {
+	if err := w.verify(t, &tree.Config{Credentials: o.Credentials, Parallel: o.Parallel}); err != nil {
 		return nil, err
 	}
 	own, ok := t.FindSigner(kp.Public.LeafNode.SignatureKey)
@@ -110,6 +113,7 @@ func (w *welcomed) group(o *JoinOptions, t *tree.Tree, own wire.LeafIndex) (*Gro
 	g := &Group{
 		suite:       s,
 		credentials: o.Credentials,
+		parallel:    o.Parallel,
 		signer:      o.Signer,
 		keep:        pastEpochs(o.PastEpochs),
 		tag:         w.info.ConfirmationTag,

@@ -21,6 +21,9 @@ type LoadOptions struct {
 	Signers []*suite.SignaturePrivateKey
 	// Credentials decides about credentials; nil refuses all.
 	Credentials tree.CredentialValidator
+	// Parallel makes seals and verifies signatures where a step has many; nil: one
+	// after the other. It is used for as long as the Group and what follows it are.
+	Parallel tree.Parallel
 }
 
 // Load makes the Group that was stored. It fails with ErrRecord if records are
@@ -52,7 +55,7 @@ type loading struct {
 func load(o *LoadOptions) (*Group, error) {
 	l := &loading{
 		options: o,
-		group:   &Group{credentials: o.Credentials, changed: make(changes)},
+		group:   &Group{credentials: o.Credentials, parallel: o.Parallel, changed: make(changes)},
 		epochs:  make(map[uint64]*pastEpoch),
 	}
 	for r := range o.Records {

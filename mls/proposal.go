@@ -174,7 +174,7 @@ func (g *Group) protect(ac *wire.AuthenticatedContent, o *MessageOptions) ([]byt
 
 // config is what the public rules are given.
 func (g *Group) config(now time.Time) *tree.Config {
-	return &tree.Config{Credentials: g.credentials, Now: now}
+	return &tree.Config{Credentials: g.credentials, Now: now, Parallel: g.parallel}
 }
 
 // admit gives p its reference and number. It fails with ErrTooMany, or with

@@ -75,23 +75,42 @@ type renewal struct {
 	sender  wire.LeafIndex
 	added   []wire.LeafIndex
 	context []byte
+	// parallel makes the seals; nil one after the other.
+	parallel tree.Parallel
+}
+
+// A pathSeal is one path secret to be encrypted to one node, and its place.
+type pathSeal struct {
+	node, at int
+	to       tree.NodeIndex
 }
 
 // encrypt encrypts each path secret to the resolution of the copath child,
 // without the leaves that are added (RFC 9420, Section 7.6).
 func (p *path) encrypt(r *renewal) ([]wire.UpdatePathNode, error) {
 	nodes := make([]wire.UpdatePathNode, len(p.nodes))
+	var seals []pathSeal
 	for i, step := range r.tree.FilteredDirectPath(r.sender) {
+		resolution := r.tree.Resolution(step.Copath, r.added...)
 		nodes[i].EncryptionKey = p.keys[i].PublicKey()
-		for _, x := range r.tree.Resolution(step.Copath, r.added...) {
-			public, _ := r.tree.EncryptionKey(x)
-			kem, ct, err := r.tree.Suite().Encrypt(public, "UpdatePathNode", r.context, p.secrets[i])
-			if err != nil {
-				return nil, fmt.Errorf("encrypt path secret to node %d: %w", x, err)
-			}
-			nodes[i].EncryptedPathSecret = append(nodes[i].EncryptedPathSecret,
-				wire.HPKECiphertext{KEMOutput: kem, Ciphertext: ct})
+		nodes[i].EncryptedPathSecret = make([]wire.HPKECiphertext, len(resolution))
+		for at, x := range resolution {
+			seals = append(seals, pathSeal{i, at, x})
 		}
+	}
+	sealer := r.tree.Suite().NewSealer("UpdatePathNode", r.context)
+	err := r.parallel.Each(len(seals), func(i int) error {
+		seal := &seals[i]
+		public, _ := r.tree.EncryptionKey(seal.to)
+		kem, ct, err := sealer.Seal(public, p.secrets[seal.node])
+		if err != nil {
+			return fmt.Errorf("encrypt path secret to node %d: %w", seal.to, err)
+		}
+		nodes[seal.node].EncryptedPathSecret[seal.at] = wire.HPKECiphertext{KEMOutput: kem, Ciphertext: ct}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return nodes, nil
 }

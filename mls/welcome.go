@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"parley/mls/suite"
+	"parley/mls/tree"
 	"parley/mls/wire"
 )
 
@@ -16,29 +17,47 @@ type newcomer struct {
 	pathSecret []byte
 }
 
-// newWelcome seals a signed GroupInfo and the secrets of its epoch to all
+// A hospitality is what a Welcome is made of: the secrets of the epoch that
+// newcomers begin with, and its signed GroupInfo.
+type hospitality struct {
+	suite          *suite.Suite
+	joiner, member []byte
+	info           *wire.GroupInfo
+	// parallel makes the seals; nil one after the other.
+	parallel tree.Parallel
+}
+
+// welcome seals a signed GroupInfo and the secrets of its epoch to all
 // newcomers (RFC 9420, Section 12.4.3.1). The tree is not in it: it travels
-// apart, and the whole encrypted GroupInfo is hashed again for each newcomer.
-func newWelcome(s *suite.Suite, joiner, member []byte, info *wire.GroupInfo, newcomers []newcomer) ([]byte, error) {
-	sealed := s.Seal(nil, wire.Marshal(info), welcomeSealing(s, member))
+// apart. The encrypted GroupInfo is the context of every seal, and is hashed
+// once.
+func (h *hospitality) welcome(newcomers []newcomer) ([]byte, error) {
+	s := h.suite
+	sealed := s.Seal(nil, wire.Marshal(h.info), welcomeSealing(s, h.member))
 	w := wire.Welcome{
 		CipherSuite:        wire.CipherSuite(s.ID()),
 		Secrets:            make([]wire.EncryptedGroupSecrets, len(newcomers)),
 		EncryptedGroupInfo: sealed,
 	}
-	for i, n := range newcomers {
-		secrets := wire.GroupSecrets{JoinerSecret: joiner}
+	sealer := s.NewSealer("Welcome", sealed)
+	err := h.parallel.Each(len(newcomers), func(i int) error {
+		n := &newcomers[i]
+		secrets := wire.GroupSecrets{JoinerSecret: h.joiner}
 		if n.pathSecret != nil {
 			secrets.PathSecret = &wire.PathSecret{PathSecret: n.pathSecret}
 		}
-		kem, ct, err := s.Encrypt(n.keyPackage.InitKey, "Welcome", sealed, wire.Marshal(secrets))
+		kem, ct, err := sealer.Seal(n.keyPackage.InitKey, wire.Marshal(secrets))
 		if err != nil {
-			return nil, fmt.Errorf("seal welcome: %w", err)
+			return fmt.Errorf("seal welcome: %w", err)
 		}
 		w.Secrets[i] = wire.EncryptedGroupSecrets{
 			NewMember:             s.KeyPackageRef(wire.Marshal(n.keyPackage)),
 			EncryptedGroupSecrets: wire.HPKECiphertext{KEMOutput: kem, Ciphertext: ct},
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatWelcome, Welcome: &w}), nil
 }

@@ -59,7 +59,8 @@ func checkWelcome(t *testing.T, s *suite.Suite, c welcomeCase) {
 	if !s.VerifyMAC(secrets.confirmation, o.info.GroupContext.ConfirmedTranscriptHash, o.info.ConfirmationTag) {
 		t.Error("confirmation tag differs")
 	}
-	again, err := newWelcome(s, o.secrets.JoinerSecret, o.member, &o.info, []newcomer{{keyPackage: &kp.Public}})
+	h := hospitality{s, o.secrets.JoinerSecret, o.member, &o.info, nil}
+	again, err := h.welcome([]newcomer{{keyPackage: &kp.Public}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,10 @@ type Config struct {
 	Now time.Time
 	// MaxLifetime bounds the lifetime of a KeyPackage. Zero: any will do.
 	MaxLifetime time.Duration
+	// Parallel verifies several leaf nodes and proposals at a time: what the
+	// application decides here is then asked from several goroutines. Nil: one
+	// after the other.
+	Parallel Parallel
 }
 
 // A CredentialValidator is the Authentication Service of an application

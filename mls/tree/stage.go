@@ -65,12 +65,19 @@ func (s State) Stage(committer wire.LeafIndex, list []Sent, c *Config) (*Staged,
 // verifyList verifies each proposal, and the rules about them together.
 func (st *Staged) verifyList(list []Sent) error {
 	leaves := make(map[wire.LeafIndex]struct{})
-	for i, sent := range list {
-		if !sent.Verified {
-			if err := st.state.verifyProposal(sent, st.config); err != nil {
-				return fmt.Errorf("proposal %d: %w", i, err)
-			}
+	err := st.config.Parallel.Each(len(list), func(i int) error {
+		if list[i].Verified {
+			return nil
 		}
+		if err := st.state.verifyProposal(list[i], st.config); err != nil {
+			return fmt.Errorf("proposal %d: %w", i, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, sent := range list {
 		if err := st.verifyAmong(sent, leaves); err != nil {
 			return fmt.Errorf("proposal %d: %w", i, err)
 		}
