@@ -129,10 +129,22 @@ func verifiedTLS(verify func(chain [][]byte) error) *tls.Config {
 		MinVersion:         tls.VersionTLS13,
 		InsecureSkipVerify: true, // VerifyConnection does it, by our own rules
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			return verify(coi.Chain(cs.PeerCertificates...))
+			if err := verify(coi.Chain(cs.PeerCertificates...)); err != nil {
+				return &untrustedError{err}
+			}
+			return nil
 		},
 	}
 }
+
+// An untrustedError says that who answers is not who should.
+type untrustedError struct{ err error }
+
+// Error returns what is wrong with the certificate.
+func (e *untrustedError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *untrustedError) Unwrap() error { return e.err }
 
 // verifyPeer checks a TLS peer's chain under the CAs of sites.
 func verifyPeer(chain [][]byte, p coi.Purpose, now time.Time, sites ...coi.Site) error {

@@ -24,11 +24,14 @@ func temporary(err error) bool {
 	return kindOf(err).Temporary() || errors.Is(err, context.DeadlineExceeded)
 }
 
-// remoteError turns what Connect reports into our two kinds of error: what the
-// peer has said, or that it can not be reached.
+// remoteError turns what Connect reports into our kinds of error: what the peer
+// has said, that it is somebody else, or that it can not be reached.
 func remoteError(peer string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
+	}
+	if u, ok := errors.AsType[*untrustedError](err); ok {
+		return groups.Errorf(groups.Denied, "%s is not trusted: %w", peer, u)
 	}
 	ce, ok := errors.AsType[*connect.Error](err)
 	if !ok {

@@ -81,7 +81,8 @@ func (d *Device) runSession(ctx context.Context) error {
 	defer link.Close()
 	s := newSession(link)
 	if err := d.login(ctx, s); err != nil {
-		if kindOf(err) == groups.Denied {
+		// Somebody else who answers may be gone at the next attempt.
+		if _, stranger := errors.AsType[*untrustedError](err); !stranger && kindOf(err) == groups.Denied {
 			return &refusedError{err}
 		}
 		return err
