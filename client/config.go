@@ -28,6 +28,10 @@ type Config struct {
 	// KeyPackages is how many unused key packages are kept at the gateway;
 	// zero means 20.
 	KeyPackages int
+	// Pipeline is how many messages of one room may be on their way at once;
+	// zero means 1. With more the outbox empties faster, but if the hub refuses
+	// one for a moment, those behind it overtake it.
+	Pipeline int
 	// Upkeep is how often, give or take a third, the device looks for work that nobody asked
 	// it for: new devices, people waiting to be added, proposals to commit.
 	// Zero means 20 seconds.
@@ -57,6 +61,9 @@ func (c Config) complete() Config {
 	}
 	if c.KeyPackages == 0 {
 		c.KeyPackages = defaultKeyPackages
+	}
+	if c.Pipeline == 0 {
+		c.Pipeline = 1
 	}
 	if c.Upkeep == 0 {
 		c.Upkeep = defaultUpkeep

@@ -27,6 +27,7 @@ type item struct {
 	receipt     groups.Seq    // where the hub says it is, 0 before
 	receiptHash groups.Hash
 	flying      bool // submitted in this session, without outcome; not stored
+	left        bool // submitted as it is sealed now; not stored, true if in doubt
 }
 
 // An outboxRow is how an item is stored.
@@ -70,7 +71,7 @@ func (it *item) open() bool { return it.State == Queued || it.State == Sent }
 func (r *room) loadOutbox(tx Tx) error {
 	var bad error
 	err := tx.Scan(TableOutbox, Range{Prefix: roomKey(r.Room)}, func(key, value []byte) bool {
-		it := &item{place: seqOf(key)}
+		it := &item{place: seqOf(key), left: true}
 		if bad = unpackRow(TableOutbox, value, outboxRow{it}); bad != nil {
 			return false
 		}

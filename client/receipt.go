@@ -135,6 +135,7 @@ func (d *Device) refused(s *session, ref *devicev1.Refused) error {
 			r.hold.seq = max(r.hold.seq, min(err.Seq, r.Seq+maxAhead))
 			again = true
 		case err.Kind == groups.KeyStale:
+			r.worn = it.Epoch == r.Epoch
 			d.attend(r.Room, 0)
 			again = true
 		case err.Kind.Temporary(), err.Kind == groups.Internal:

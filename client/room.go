@@ -64,6 +64,7 @@ type room struct {
 	stale   bool    // a transaction has failed: load again before use
 	parked  bool    // the log can not be followed in this session
 	hold    hold    // why nothing is sent, if anything
+	worn    bool    // the hub has said that this key has ended
 	ordered bool    // the hub has said that the create entry is in the log
 	events  []Event // to be told when the transaction is durable
 }

@@ -113,7 +113,7 @@ func (d *Device) nextBatch(s *session) (batch []*devicev1.Submission, files []fi
 	}
 	ready := make([]*room, 0, 4)
 	for _, r := range d.rooms {
-		wait, ok := r.sendable(d.cfg.Now())
+		wait, ok := r.sendable(d.cfg)
 		if !ok {
 			continue
 		}
@@ -125,11 +125,11 @@ func (d *Device) nextBatch(s *session) (batch []*devicev1.Submission, files []fi
 	}
 	slices.SortFunc(ready, func(a, b *room) int { return cmp.Compare(a.first().Time.UnixNano(), b.first().Time.UnixNano()) })
 	for _, r := range ready {
-		var sealed []*item
-		events, err := d.changeLocked(r, func(tx Tx, r *room) (err error) {
-			sealed, err = d.seal(tx, r, window)
-			return err
-		})
+		n := min(window, d.cfg.Pipeline-r.flying())
+		if flight := r.sealed(n); len(flight) > 0 {
+			return d.takeOff(s, flight), nil, again, nil
+		}
+		events, err := d.changeLocked(r, d.seal)
 		d.feed.publish(events...)
 		switch {
 		case errors.Is(err, mls.ErrCommitRequired), kindOf(err) == groups.KeyStale:
@@ -140,26 +140,62 @@ func (d *Device) nextBatch(s *session) (batch []*devicev1.Submission, files []fi
 		case err != nil:
 			return nil, nil, again, err
 		}
-		if len(sealed) == 0 {
-			files = append(files, r.nextFile()...)
-			continue
+		if flight := r.sealed(n); len(flight) > 0 {
+			return d.takeOff(s, flight), nil, again, nil
 		}
-		return d.takeOff(s, sealed), nil, again, nil
+		files = append(files, r.nextFile()...)
 	}
 	return nil, files, again, nil
 }
 
 // sendable says whether a room has something to send, and how long it has to
 // wait with it.
-func (r *room) sendable(now time.Time) (time.Duration, bool) {
+func (r *room) sendable(cfg Config) (time.Duration, bool) {
 	if r.State != RoomLive || r.parked || r.Leaving || r.first() == nil {
 		return 0, false
 	}
-	if r.hold.drain && slices.ContainsFunc(r.queue, func(it *item) bool { return it.flying }) || r.Seq < r.hold.seq {
+	flying := r.flying()
+	if flying >= cfg.Pipeline || r.hold.drain && flying > 0 || r.Seq < r.hold.seq {
 		return 0, false // the outcome, or the entry, wakes us
 	}
 	r.hold.drain = false
-	return r.hold.until.Sub(now), true
+	return r.hold.until.Sub(cfg.Now()), true
+}
+
+// flying counts the submissions without outcome: the first items of the queue.
+func (r *room) flying() (n int) {
+	for _, it := range r.queue {
+		if it.flying {
+			n++
+		} else if it.open() {
+			break
+		}
+	}
+	return n
+}
+
+// sealed returns the next n items that are ready to leave, in their order:
+// sealed under the current key.
+func (r *room) sealed(n int) (list []*item) {
+	bytes := 0
+	for _, it := range r.queue {
+		if !it.open() || it.flying {
+			continue
+		}
+		if len(list) >= n || bytes >= maxBatchBytes || !it.fresh(r) {
+			break
+		}
+		bytes += len(it.body)
+		list = append(list, it)
+	}
+	return list
+}
+
+// fresh says whether an item is sealed under the room's current key. What is
+// not is sealed again, even if it has left once: its id is the same, so only
+// one of them is taken.
+func (it *item) fresh(r *room) bool {
+	return it.State == Sent && it.body != nil && it.Epoch == r.Epoch
 }
 
 // first returns the first item that is to be submitted, nil if there is none.
@@ -172,40 +208,40 @@ func (r *room) first() *item {
 	return nil
 }
 
-// seal seals items in their order, until one has a file to be uploaded first.
-// What was sealed in an earlier session goes out again as it is, while its
-// epoch is accepted.
-func (d *Device) seal(tx Tx, r *room, window int) (sealed []*item, err error) {
+// seal seals items in their order, a batch in one transaction, until one has
+// a file to be uploaded first.
+func (d *Device) seal(tx Tx, r *room) error {
 	if err := r.keyStale(); err != nil {
-		return nil, err
+		return err
 	}
-	bytes := 0
+	n, bytes := 0, 0
 	for _, it := range r.queue {
 		if !it.open() || it.flying {
 			continue
 		}
-		if len(sealed) >= window || bytes >= maxBatchBytes {
+		if n >= maxBatch || bytes >= maxBatchBytes {
 			break
 		}
 		if waits, err := d.hasUpload(tx, it); err != nil || waits {
-			return sealed, err
+			return err
 		}
-		fresh := it.State == Sent && it.body != nil && r.Epoch-it.Epoch <= groups.Epoch(r.policy.GraceEpochs)
-		if !fresh {
+		if !it.fresh(r) {
 			if err := d.sealItem(tx, r, it); err != nil {
-				return nil, err
+				return err
 			}
 		}
+		n++
 		bytes += len(it.body)
-		sealed = append(sealed, it)
 	}
-	return sealed, nil
+	return nil
 }
 
 // keyStale refuses to seal under a key that has ended by age or use (I12).
 func (r *room) keyStale() error {
 	age := r.at.Sub(millis(r.KeyMade))
 	switch p := &r.policy; {
+	case r.worn:
+		return groups.Errorf(groups.KeyStale, "the key of %s has ended, the hub says", r.Room)
 	case p.MaxKeyAge > 0 && age >= p.MaxKeyAge:
 		return groups.Errorf(groups.KeyStale, "the key of %s is %v old", r.Room, age.Round(time.Second))
 	case p.MaxKeyMessages > 0 && r.KeyMessages >= p.MaxKeyMessages:
@@ -234,7 +270,11 @@ func (d *Device) sealItem(tx Tx, r *room, it *item) error {
 	r.moved = true
 	was := it.State
 	it.body, it.State, it.Epoch = body, Sent, r.Epoch
+	if len(it.hashes) > 0 && !it.left {
+		it.hashes = it.hashes[:len(it.hashes)-1] // nobody has seen what that was of
+	}
 	it.hashes = append(it.hashes, groups.HashOf(body))
+	it.left = false
 	if was != Sent {
 		r.tell(Event{Kind: EventDelivery, Message: it.message()})
 	}
@@ -245,7 +285,7 @@ func (d *Device) sealItem(tx Tx, r *room, it *item) error {
 func (d *Device) takeOff(s *session, sealed []*item) []*devicev1.Submission {
 	batch := make([]*devicev1.Submission, len(sealed))
 	for i, it := range sealed {
-		it.flying = true
+		it.flying, it.left = true, true
 		s.flying[it.ID] = it.Room
 		batch[i] = &devicev1.Submission{Room: string(it.Room), Kind: uint32(groups.KindMessage), Id: it.ID[:], Body: it.body}
 	}
