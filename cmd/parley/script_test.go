@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"parley": main})
+	testscript.Main(tidy{m}, map[string]func(){"parley": main})
 }
 
 func TestScripts(t *testing.T) {
