@@ -162,7 +162,7 @@ func (d *Device) claim(ctx context.Context, s *session, id groups.RoomID, users 
 		return got, fmt.Errorf("claim key packages: %w", err)
 	}
 	for _, f := range answer.Failures {
-		got.failed[groups.UserID(f.User)] = fmt.Sprintf("%s: %s", f.Kind, f.Text)
+		got.failed[groups.UserID(f.User)] = f.Text // the kind is for programs
 	}
 	for _, k := range answer.KeyPackages {
 		device, kp, err := d.checkKeyPackage(cs, k.KeyPackage)

@@ -89,7 +89,12 @@ func (d *Device) FindRoom(name string) (groups.RoomID, error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", groups.Errorf(groups.Conflict, "several rooms are called %q: say %s@%s", local, local, found[0].Site())
+	var names []string
+	for _, id := range found {
+		names = append(names, local+"@"+string(id.Site()))
+	}
+	slices.Sort(names)
+	return "", groups.Errorf(groups.Conflict, "several rooms are called %q: say %s", local, strings.Join(names, " or "))
 }
 
 // NewRoom names a room of this device's own site: by its URI, or by ops alone.
