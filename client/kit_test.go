@@ -38,6 +38,8 @@ type phone struct {
 	store client.Store
 	fetch func(context.Context, client.Identity) (client.Identity, error) // client.Config.FetchTrust
 	stop  func()
+
+	pipeline int // client.Config.Pipeline
 }
 
 // sim runs a test inside a bubble of fake time.
@@ -78,7 +80,7 @@ func (h *hub) device(name string) *phone {
 // open opens the device offline.
 func (p *phone) open() {
 	p.t.Helper()
-	d, err := client.Open(client.Config{Store: p.store, Connect: p.h.connect, FetchTrust: p.fetch, Log: logTo(p.t)})
+	d, err := client.Open(client.Config{Store: p.store, Connect: p.h.connect, FetchTrust: p.fetch, Pipeline: p.pipeline, Log: logTo(p.t)})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -44,6 +44,26 @@ func TestOfflineMessagesAreDeliveredInOrder(t *testing.T) {
 	})
 }
 
+func TestLongPipelineEmptiesTheOutboxInOrder(t *testing.T) {
+	sim(t, func(t *testing.T, h *hub) {
+		alice, bob := h.device("alice/laptop"), h.device("bob/laptop")
+		alice.createRoom()
+		alice.add("bob")
+		alice.stop()
+		alice.pipeline = 300
+		alice.open()
+		texts := numbered(1500)
+		alice.say(texts...)
+		alice.run()
+		if err := alice.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		bob.shows(texts...)
+		agree(alice, bob)
+	})
+}
+
 func TestLostReceiptsDoNotRepeatMessages(t *testing.T) {
 	sim(t, func(t *testing.T, h *hub) {
 		alice, bob := h.device("alice/laptop"), h.device("bob/laptop")
@@ -214,8 +234,10 @@ func TestMissingEntriesAreAskedForAgain(t *testing.T) {
 				}
 			}
 		})
+		bob.stop()
 		alice.say("one", "two", "three")
 		settle()
+		bob.start()
 		bob.shows("one", "two", "three")
 		if once {
 			t.Error("nothing was left out")
