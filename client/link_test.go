@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -29,7 +30,7 @@ func serve(t *testing.T, cert *coi.Issued, chain []*x509Cert, h http.Handler) (a
 	t.Helper()
 	pair := tls.Certificate{Certificate: append([][]byte{cert.Cert.Raw}, coi.Chain(chain...)...), PrivateKey: cert.Key}
 	l := must(net.Listen("tcp", "127.0.0.1:0"))
-	server := &http.Server{Handler: h, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2"}}}
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: h, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2"}}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
