@@ -98,6 +98,7 @@ func (d *Device) accept(ctx context.Context, s *session, in *invitation) error {
 	in.group, err = mls.Join(mls.JoinOptions{
 		Welcome: in.welcome.Welcome, KeyPackage: in.kp, Signer: me.Signer,
 		RatchetTree: tree, Credentials: &validator{d, in.fresh},
+		Policy: mls.Policy{Accept: groups.AcceptProposal},
 	})
 	if err != nil {
 		return unusable("%w", err)

@@ -35,6 +35,7 @@ func (d *Device) openGroup(tx Tx, r *room) error {
 		Records:     slices.Values(records),
 		Signers:     []*suite.SignaturePrivateKey{me.Signer},
 		Credentials: &validator{d, r},
+		Policy:      mls.Policy{Accept: groups.AcceptProposal},
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Room, err)

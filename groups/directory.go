@@ -46,7 +46,7 @@ func (d *doorman) Succeeds(_, _ wire.Credential) error { return nil }
 
 // config returns what the tree asks for while it judges a handshake.
 func (d *doorman) config() *tree.Config {
-	return &tree.Config{Credentials: d, Now: d.now}
+	return &tree.Config{Credentials: d, Now: d.now, Accept: AcceptProposal}
 }
 
 func (d *doorman) name(leaf *wire.LeafNode) DeviceID { return d.names[string(leaf.SignatureKey)] }

@@ -15,6 +15,9 @@ type transition struct {
 	change       *tree.Change
 	commit       *wire.AuthenticatedContent
 	commitSecret []byte
+	psk          []byte // psk_secret, nil if there is none
+	init         []byte // of an external commit; nil: the last epoch's
+	joining      bool   // we make that commit: nothing of the last epoch is ours
 	keys         keyring
 	signer       *suite.SignaturePrivateKey
 }
@@ -32,25 +35,36 @@ func (g *Group) advance(tr *transition) arrival {
 	s, context := g.suite, tr.state.Context
 	context.ConfirmedTranscriptHash = confirmedHash(s, g.interim, tr.commit)
 	encoded := wire.Marshal(context)
-	joiner := deriveJoiner(s, g.secrets.init, tr.commitSecret, encoded)
-	member := deriveMember(s, joiner, nil)
+	init := g.secrets.init
+	if tr.init != nil {
+		init = tr.init
+	}
+	joiner := deriveJoiner(s, init, tr.commitSecret, encoded)
+	member := deriveMember(s, joiner, tr.psk)
 	secrets := deriveEpoch(s, member, encoded)
 	next := &Group{
 		suite:       s,
 		credentials: g.credentials,
 		parallel:    g.parallel,
+		policy:      g.policy,
 		signer:      tr.signer,
 		keep:        g.keep,
 		tag:         s.MAC(secrets.confirmation, context.ConfirmedTranscriptHash),
 		keys:        tr.keys,
-		past:        g.pastOf(tr.change),
+		reinit:      tr.change.ReInit,
+	}
+	last := g
+	if tr.joining {
+		last = nil
+	} else {
+		next.past = g.pastOf(tr.change)
 	}
 	next.state = tree.State{Context: context, Tree: tr.state.Tree}
 	next.interim = interimHash(s, context.ConfirmedTranscriptHash, next.tag)
 	next.epoch = newEpoch(s, g.OwnLeaf(), context, &secrets, height(tr.state.Tree))
 	next.secrets = secrets
 	next.changed = make(changes)
-	next.changed.begin(next, g)
+	next.changed.begin(next, last)
 	return arrival{next, joiner, member}
 }
 
@@ -67,6 +81,9 @@ func (g *Group) pastOf(change *tree.Change) []pastEpoch {
 	}
 	for i := range change.Updated {
 		remember(change.Updated[i].Index)
+	}
+	if change.Joined != nil {
+		remember(change.Joined.Index)
 	}
 	past := append([]pastEpoch{{g.epoch, was}}, g.past...)
 	return slices.Clip(past[:min(len(past), g.keep)])

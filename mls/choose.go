@@ -1,41 +1,36 @@
 package mls
 
 import (
+	"parley/mls/tree"
 	"parley/mls/wire"
 )
 
 // choose returns the proposals that wait and that a commit of this member may
 // hold beside values: "If the committer has received multiple such proposals
 // they SHOULD prefer any Remove received, or the most recent Update if there
-// are no Removes" (RFC 9420, Section 12.2). Who comes first is added, and the
-// first extensions count.
+// are no Removes", and other proposals rather than a ReInit (RFC 9420,
+// Section 12.2). Who comes first is added, and the first extensions count. A
+// SelfRemove makes a Remove of the same member invalid
+// (draft-ietf-mls-extensions).
 func (g *Group) choose(values []wire.Proposal) []*proposal {
 	c := choice{
-		own:     g.OwnLeaf(),
-		leaves:  make(map[wire.LeafIndex]int),
+		group:   g,
+		leaves:  make(map[wire.LeafIndex]struct{}),
 		signers: make(map[string]struct{}),
+		psks:    make(map[string]struct{}),
 	}
 	for i := range values {
-		c.take(&values[i], c.own, -1)
+		c.take(tree.Sent{Proposal: &values[i], Sender: g.OwnLeaf()})
 	}
 	taken := make([]bool, len(g.proposals))
-	// Removes first, then the rest from the last to the first, so that the
-	// last update of a leaf is met before the others; adds and extensions are
-	// then settled from the first.
-	order := [][]wire.ProposalType{
-		{wire.ProposalTypeRemove}, {wire.ProposalTypeUpdate},
-		{wire.ProposalTypeAdd, wire.ProposalTypeGroupContextExtensions},
-	}
-	for pass, types := range order {
+	for r := range ranks {
 		for i := range g.proposals {
-			if pass == 1 {
+			if r == rankUpdate { // the last one of a leaf is met before the others
 				i = len(g.proposals) - 1 - i
 			}
 			s := g.proposals[i].sent()
-			for _, t := range types {
-				if s.Proposal.ProposalType == t {
-					taken[i] = c.take(s.Proposal, s.Sender, i)
-				}
+			if rankOf(s.Proposal) == r {
+				taken[i] = c.take(s)
 			}
 		}
 	}
@@ -48,37 +43,84 @@ func (g *Group) choose(values []wire.Proposal) []*proposal {
 	return chosen
 }
 
+// A rank says when a proposal is chosen: lower ones win over higher ones.
+type rank int
+
+const (
+	rankSelfRemove rank = iota
+	rankRemove
+	rankUpdate
+	rankRest
+	rankReInit
+	ranks
+)
+
+// rankOf returns the rank of a proposal.
+func rankOf(p *wire.Proposal) rank {
+	switch p.ProposalType {
+	case wire.ProposalTypeSelfRemove:
+		return rankSelfRemove
+	case wire.ProposalTypeRemove:
+		return rankRemove
+	case wire.ProposalTypeUpdate:
+		return rankUpdate
+	case wire.ProposalTypeReInit:
+		return rankReInit
+	}
+	return rankRest
+}
+
 // A choice is what has been chosen so far.
 type choice struct {
-	own        wire.LeafIndex
-	leaves     map[wire.LeafIndex]int // updated or removed
-	signers    map[string]struct{}    // added
+	group      *Group
+	leaves     map[wire.LeafIndex]struct{} // updated or removed
+	signers    map[string]struct{}         // added
+	psks       map[string]struct{}
 	extensions bool
+	any        bool
 }
 
 // take chooses a proposal if it fits what was chosen before.
-func (c *choice) take(p *wire.Proposal, sender wire.LeafIndex, i int) bool {
-	leaf := sender
-	switch p.ProposalType {
+func (c *choice) take(s tree.Sent) bool {
+	ok := c.fits(s)
+	c.any = c.any || ok
+	return ok
+}
+
+func (c *choice) fits(s tree.Sent) bool {
+	switch p := s.Proposal; p.ProposalType {
 	case wire.ProposalTypeRemove:
-		leaf = p.Remove.Removed
+		return c.leaf(p.Remove.Removed)
+	case wire.ProposalTypeUpdate, wire.ProposalTypeSelfRemove:
+		return c.leaf(s.Sender)
 	case wire.ProposalTypeAdd:
-		key := string(p.Add.KeyPackage.LeafNode.SignatureKey)
-		if _, twice := c.signers[key]; twice {
-			return false
-		}
-		c.signers[key] = struct{}{}
-		return true
+		return first(c.signers, p.Add.KeyPackage.LeafNode.SignatureKey)
+	case wire.ProposalTypePSK:
+		id := &p.PreSharedKey.PSK
+		_, known := c.group.finder(nil)(id)
+		return known && len(c.psks) < tree.MaxPSKs && first(c.psks, wire.Marshal(*id))
 	case wire.ProposalTypeGroupContextExtensions:
-		if c.extensions {
-			return false
-		}
+		ok := !c.extensions
 		c.extensions = true
-		return true
+		return ok
+	case wire.ProposalTypeReInit:
+		return !c.any
 	}
-	if _, twice := c.leaves[leaf]; twice || leaf == c.own {
+	return true
+}
+
+// leaf reports whether leaf i is not the committer's, and is met first.
+func (c *choice) leaf(i wire.LeafIndex) bool {
+	if _, twice := c.leaves[i]; twice || i == c.group.OwnLeaf() {
 		return false
 	}
-	c.leaves[leaf] = i
+	c.leaves[i] = struct{}{}
 	return true
+}
+
+// first reports whether key is met first.
+func first(seen map[string]struct{}, key []byte) bool {
+	_, twice := seen[string(key)]
+	seen[string(key)] = struct{}{}
+	return !twice
 }

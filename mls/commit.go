@@ -17,6 +17,14 @@ type CommitOptions struct {
 	Removes []wire.LeafIndex
 	// Extensions replace those of the GroupContext; nil leaves them.
 	Extensions *wire.Extensions
+	// PSKs are mixed into the next epoch, in this order. Their nonces are made
+	// anew.
+	PSKs []wire.PreSharedKeyID
+	// ReInit ends the group; nothing else may be in the commit. Reinitialize founds
+	// the one that follows.
+	ReInit *wire.ReInit
+	// Custom are proposals of the application's own types.
+	Custom []wire.Proposal
 	// IgnorePending leaves the proposals that wait out.
 	IgnorePending bool
 	// ForcePath renews this member's keys even if nothing requires it.
@@ -24,6 +32,9 @@ type CommitOptions struct {
 	// Leaf says what changes in this member's leaf; if anything does, keys are
 	// renewed too.
 	Leaf LeafOptions
+
+	predecessor *Group // of a group that is being founded
+	succession  wire.ResumptionPSKUsage
 }
 
 // A Pending is a commit that was made and not accepted yet. If it is, Next
@@ -67,11 +78,15 @@ func (g *Group) Commit(o CommitOptions) (*Pending, error) {
 }
 
 func (g *Group) commit(o *CommitOptions) (*Pending, error) {
+	if err := g.active(); err != nil {
+		return nil, err
+	}
 	list, st, err := g.stage(o)
 	if err != nil {
 		return nil, err
 	}
 	c := &committed{group: g, options: o, staged: st, commit: wire.Commit{Proposals: list}}
+	c.renewLeaf = func(key []byte) (wire.LeafNode, *suite.SignaturePrivateKey) { return g.renewLeaf(o.Leaf, key) }
 	c.keys, c.signer, c.secret = g.keys, g.signer, make([]byte, g.suite.HashSize())
 	if err := c.renew(); err != nil {
 		return nil, err
@@ -81,8 +96,9 @@ func (g *Group) commit(o *CommitOptions) (*Pending, error) {
 
 // stage chooses the proposals of a commit and applies them.
 func (g *Group) stage(o *CommitOptions) ([]wire.ProposalOrRef, *tree.Staged, error) {
-	values := o.values()
+	values := o.values(g.suite)
 	c := g.config(o.Now)
+	c.Succession = o.succession
 	var refs []*proposal
 	if !o.IgnorePending {
 		refs = g.fitting(g.choose(values), values, c)
@@ -128,7 +144,7 @@ func (g *Group) fitting(refs []*proposal, values []wire.Proposal, c *tree.Config
 }
 
 // values are the proposals that o makes.
-func (o *CommitOptions) values() []wire.Proposal {
+func (o *CommitOptions) values(s *suite.Suite) []wire.Proposal {
 	var list []wire.Proposal
 	for _, kp := range o.Adds {
 		list = append(list, wire.Proposal{ProposalType: wire.ProposalTypeAdd, Add: &wire.Add{KeyPackage: *kp}})
@@ -142,7 +158,13 @@ func (o *CommitOptions) values() []wire.Proposal {
 			GroupContextExtensions: &wire.GroupContextExtensions{Extensions: *o.Extensions},
 		})
 	}
-	return list
+	for _, id := range o.PSKs {
+		list = append(list, injection(s, id))
+	}
+	if o.ReInit != nil {
+		list = append(list, wire.Proposal{ProposalType: wire.ProposalTypeReInit, ReInit: o.ReInit})
+	}
+	return append(list, o.Custom...)
 }
 
 // sents lists proposals by reference and by value.
@@ -168,7 +190,13 @@ type committed struct {
 	secret  []byte // commit_secret
 	keys    keyring
 	signer  *suite.SignaturePrivateKey
+	init    []byte // of an external commit
+	// renewLeaf makes the committer's leaf, unsigned, with a new key.
+	renewLeaf func(key []byte) (wire.LeafNode, *suite.SignaturePrivateKey)
 }
+
+// joining reports whether the commit is our external one.
+func (c *committed) joining() bool { return c.init != nil }
 
 // renew gives the committer's path new keys, unless that may be left out
 // (RFC 9420, Section 12.4), and makes the next state.
@@ -188,7 +216,7 @@ func (c *committed) renew() (err error) {
 	if c.path, err = newPath(s, c.staged.Draft.FilteredDirectPath(own)); err != nil {
 		return err
 	}
-	leaf, signer := g.renewLeaf(o.Leaf, key.PublicKey())
+	leaf, signer := c.renewLeaf(key.PublicKey())
 	leaf.LeafNodeSource = wire.LeafNodeSourceCommit
 	if leaf.ParentHash, err = c.staged.SetPath(c.path.publicKeys()); err != nil {
 		return err
@@ -218,12 +246,15 @@ func (c *committed) renew() (err error) {
 // verifyIdentity asks what the other members will ask, if the committer
 // changes its identity or its leaf.
 func (c *committed) verifyIdentity(leaf wire.LeafNode) error {
-	if c.options.Leaf == (LeafOptions{}) {
+	if c.options.Leaf == (LeafOptions{}) && !c.joining() {
 		return nil
 	}
 	g, own := c.group, c.group.OwnLeaf()
 	if err := c.state.Tree.VerifyLeaves(g.GroupID(), own, own+1, g.config(c.options.Now)); err != nil {
 		return err
+	}
+	if c.joining() {
+		return nil
 	}
 	old, _ := g.state.Tree.Leaf(own)
 	if err := g.credentials.Succeeds(old.Credential, leaf.Credential); err != nil {
@@ -237,13 +268,20 @@ func (c *committed) finish() (*Pending, error) {
 	g, o := c.group, &c.options.MessageOptions
 	content := g.framed(wire.ContentTypeCommit, o)
 	content.Commit = &c.commit
+	if c.joining() {
+		content.Sender = wire.Sender{SenderType: wire.SenderTypeNewMemberCommit}
+	}
 	ac, err := g.epoch.sign(g.signer, o.format(), content)
 	if err != nil {
 		return nil, err
 	}
+	psk, err := pskSecret(g.suite, c.staged.Change.PSKs, g.finder(c.options.predecessor))
+	if err != nil {
+		return nil, err
+	}
 	a := g.advance(&transition{
-		state: c.state, change: &c.staged.Change, commit: &ac,
-		commitSecret: c.secret, keys: c.keys, signer: c.signer,
+		state: c.state, change: &c.staged.Change, commit: &ac, commitSecret: c.secret,
+		psk: psk, init: c.init, joining: c.joining(), keys: c.keys, signer: c.signer,
 	})
 	ac.Auth.ConfirmationTag = a.next.tag
 	p := &Pending{Next: a.next, Change: c.staged.Change}
@@ -253,7 +291,7 @@ func (c *committed) finish() (*Pending, error) {
 	}
 	p.GroupInfo = wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatGroupInfo, GroupInfo: info})
 	if newcomers := c.newcomers(); len(newcomers) > 0 {
-		h := hospitality{g.suite, a.joiner, a.member, info, g.parallel}
+		h := hospitality{g.suite, a.joiner, a.member, p.Change.PSKs, info, g.parallel}
 		if p.Welcome, err = h.welcome(newcomers); err != nil {
 			return nil, err
 		}

@@ -21,9 +21,11 @@ type CreateOptions struct {
 	Extensions wire.Extensions
 	// Credentials decides about credentials; nil refuses all.
 	Credentials tree.CredentialValidator
-	// PastEpochs is how many epochs back late messages are opened: zero means
-	// DefaultPastEpochs, less than zero none.
+	// PastEpochs is how many epochs back late messages are opened and resumption
+	// PSKs are kept: zero means DefaultPastEpochs, less than zero none.
 	PastEpochs int
+	// Policy is what the application adds to the rules; zero adds nothing.
+	Policy Policy
 	// Parallel makes seals and verifies signatures where a step has many; nil: one
 	// after the other. It is used for as long as the Group and what follows it are.
 	Parallel tree.Parallel
@@ -68,6 +70,7 @@ func create(o *CreateOptions) (*Group, error) {
 		suite:       s,
 		credentials: o.Credentials,
 		parallel:    o.Parallel,
+		policy:      o.Policy,
 		signer:      o.Identity.Signer,
 		keep:        pastEpochs(o.PastEpochs),
 		tag:         s.MAC(secrets.confirmation, nil),

@@ -14,6 +14,7 @@ type epoch struct {
 	context    wire.GroupContext
 	senderData []byte
 	membership []byte // nil for a past epoch that was loaded
+	resumption []byte // resumption_psk
 	tree       *secretTree
 }
 
@@ -25,6 +26,7 @@ func newEpoch(s *suite.Suite, own wire.LeafIndex, context wire.GroupContext, sec
 		context:    context,
 		senderData: secrets.senderData,
 		membership: secrets.membership,
+		resumption: secrets.resumption,
 		tree:       newSecretTree(s, secrets.encryption, height),
 	}
 	secrets.encryption = nil

@@ -13,8 +13,8 @@ var (
 	ErrInvalid = errors.New("invalid message")
 	// ErrNotMember says that a leaf is blank or not in the tree.
 	ErrNotMember = errors.New("not a member")
-	// ErrUnsupported says that a message needs a part of RFC 9420 that is not
-	// built here: pre-shared keys, external joins, reinitialization.
+	// ErrUnsupported says that a message holds a proposal of a type that is not
+	// registered here or not supported by all members.
 	ErrUnsupported = errors.New("not supported")
 	// ErrOtherGroup says that a message is of another group.
 	ErrOtherGroup = errors.New("message of another group")
@@ -32,6 +32,17 @@ var (
 	// ErrCommitRequired says that proposals wait for a commit, before which
 	// nothing may be sealed.
 	ErrCommitRequired = errors.New("pending proposals must be committed first")
+	// ErrNoPSK says that a pre-shared key is not known here.
+	ErrNoPSK = errors.New("pre-shared key is not known")
+	// ErrSuspended says that a ReInit has ended the group: nothing is sent or
+	// followed in it any more (RFC 9420, Section 12.4.2).
+	ErrSuspended = errors.New("group has ended with a reinit")
+	// ErrNoExternalPub says that a GroupInfo has no external_pub, so that nobody
+	// can join with it.
+	ErrNoExternalPub = errors.New("group info without external_pub")
+	// ErrSuccession says that a group is not the reinitialization or the branch
+	// of another that it claims to be (RFC 9420, Section 12.4.3.1).
+	ErrSuccession = errors.New("not the successor of that group")
 	// ErrTreeMissing says that a Welcome came without its ratchet tree.
 	ErrTreeMissing = errors.New("ratchet tree is missing")
 	// ErrNotForUs says that a Welcome does not name our key package.

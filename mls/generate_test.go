@@ -275,7 +275,7 @@ func makePassive(t *testing.T, s *suite.Suite) (c passiveCase) {
 	eve := newPerson(t, s, "eve")
 	kp := eve.keyPackage(t)
 	p := everybody(t, list, 1, CommitOptions{Adds: []*wire.KeyPackage{&kp.Public}, ForcePath: true})
-	c.Suite, c.KeyPackage, c.Welcome, c.ExternalPSKs = s.ID(), kp.Message(), p.Welcome, []any{}
+	c.Suite, c.KeyPackage, c.Welcome, c.ExternalPSKs = s.ID(), kp.Message(), p.Welcome, []passivePSK{}
 	c.RatchetTree, c.Initial = wire.Marshal(p.Next.Tree()), p.Next.EpochAuthenticator()
 	var err error
 	c.Signature, err = eve.signer.Bytes()

@@ -25,6 +25,7 @@ type Group struct {
 	suite       *suite.Suite
 	credentials tree.CredentialValidator
 	parallel    tree.Parallel // nil: one after the other
+	policy      Policy
 	signer      *suite.SignaturePrivateKey
 	state       tree.State
 	epoch       *epoch
@@ -34,7 +35,8 @@ type Group struct {
 	tag         []byte       // confirmation tag of the commit that began the epoch
 	interim     []byte       // interim transcript hash
 	keys        keyring
-	proposals   []proposal // in the order they came, at most MaxProposals
+	proposals   []proposal   // in the order they came, at most MaxProposals
+	reinit      *wire.ReInit // of the commit that began the epoch: the group is over
 	changed     changes
 }
 

@@ -34,11 +34,13 @@ type Result struct {
 // are judged; zero: they are not.
 //
 // It fails with ErrOwnMessage for this member's own commit, whose next epoch is
-// in its Pending, and for its own PrivateMessages; with ErrPastEpoch, ErrFutureEpoch or ErrOtherGroup if the
-// message is not for this epoch; with ErrUnsupported for what is not built;
-// with ErrUnknownProposal if a commit covers a proposal that has not come; or
-// with ErrInvalid, ErrNotMember, or an error of mls/tree, mls/suite or
-// mls/wire.
+// in its Pending, and for its own PrivateMessages; with ErrPastEpoch, ErrFutureEpoch
+// or ErrOtherGroup if the message is not for this epoch; with ErrUnsupported for a
+// proposal type that is not registered, and for senders from outside the group if
+// none are accepted; with ErrUnknownProposal if a commit covers a proposal that has
+// not come; with ErrNoPSK if it needs a pre-shared key that is not known; with
+// ErrSuspended after a ReInit; or with ErrInvalid, ErrNotMember, or an error of
+// mls/tree, mls/suite or mls/wire.
 func (g *Group) Handle(message []byte, now time.Time) (*Result, error) {
 	m, err := wire.Unmarshal[wire.MLSMessage](bytes.Clone(message))
 	if err != nil {
@@ -76,8 +78,8 @@ func (h *handling) unprotect(m *wire.MLSMessage) (err error) {
 		if err := g.checkCurrent(c.GroupID, c.Epoch); err != nil {
 			return err
 		}
-		if t := c.Sender.SenderType; t != wire.SenderTypeMember {
-			return fmt.Errorf("sender type %v: %w", t, ErrUnsupported)
+		if c.Sender.SenderType != wire.SenderTypeMember {
+			return h.unprotectOutside(m.PublicMessage)
 		}
 		h.content, err = g.epoch.unprotectPublic(m.PublicMessage, g.state.Tree.LeafBytes)
 		return err
@@ -96,9 +98,22 @@ func (h *handling) unprotect(m *wire.MLSMessage) (err error) {
 	return fmt.Errorf("%v: %w", m.WireFormat, ErrInvalid)
 }
 
+// unprotectOutside checks that a message from outside the group was made by
+// whom it says (RFC 9420, Section 6.1), if any such is accepted.
+func (h *handling) unprotectOutside(m *wire.PublicMessage) error {
+	if err := h.config.VerifySender(&m.Content.Sender); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	h.content = m.Authenticated()
+	return h.group.state.VerifySignature(&h.content)
+}
+
 // checkCurrent refuses what is not for this epoch.
 func (g *Group) checkCurrent(groupID []byte, number uint64) error {
 	if err := g.checkGroup(groupID); err != nil {
+		return err
+	}
+	if err := g.active(); err != nil {
 		return err
 	}
 	current := g.Epoch()
@@ -116,7 +131,7 @@ func (h *handling) apply() (*Result, error) {
 	if h.content.Content.ContentType == wire.ContentTypeProposal {
 		return h.proposal()
 	}
-	if h.content.Content.Sender.LeafIndex == h.group.OwnLeaf() {
+	if h.content.Content.Sender == wire.Member(h.group.OwnLeaf()) {
 		return nil, ErrOwnMessage
 	}
 	return h.commit()
@@ -126,6 +141,9 @@ func (h *handling) apply() (*Result, error) {
 func (h *handling) proposal() (*Result, error) {
 	g, p := h.group, proposal{content: h.content}
 	sent := p.sent()
+	if sent.Proposal.ProposalType == wire.ProposalTypeSelfRemove && h.content.WireFormat != wire.WireFormatPublicMessage {
+		return nil, fmt.Errorf("%w: in a %v", tree.ErrSelfRemove, h.content.WireFormat)
+	}
 	err := g.admit(&p)
 	if err == nil {
 		if err := g.state.VerifyProposal(sent, h.config); err != nil {
@@ -136,7 +154,7 @@ func (h *handling) proposal() (*Result, error) {
 		return nil, err
 	}
 	h.use()
-	return h.result(tree.Change{Sender: sent.Sender, Proposal: sent.Proposal, Reference: p.ref}), nil
+	return h.result(tree.Change{Sender: sent.Sender, Outside: sent.Outside, Proposal: sent.Proposal, Reference: p.ref}), nil
 }
 
 // use moves past the key of a private message.
@@ -154,12 +172,12 @@ func (h *handling) result(change tree.Change) *Result {
 // commit applies a commit of another member (RFC 9420, Section 12.4.2).
 func (h *handling) commit() (*Result, error) {
 	g, commit := h.group, h.content.Content.Commit
-	sender := h.content.Content.Sender.LeafIndex
+	sender := &h.content.Content.Sender
 	list, err := g.covered(commit, sender)
 	if err != nil {
 		return nil, err
 	}
-	st, err := g.state.Stage(sender, list, h.config)
+	st, err := g.state.StageFrom(sender, list, h.config)
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +211,9 @@ func (h *handling) advance(state tree.State, st *tree.Staged) (*Group, error) {
 		state: state, change: &st.Change, commit: &h.content,
 		commitSecret: make([]byte, g.suite.HashSize()),
 	}
+	if err := g.blend(tr); err != nil {
+		return nil, err
+	}
 	tr.keys, tr.signer = g.ring(&st.Change)
 	tr.keys = tr.keys.next(state.Tree, nil)
 	if path != nil {
@@ -213,11 +234,11 @@ func (h *handling) advance(state tree.State, st *tree.Staged) (*Group, error) {
 }
 
 // covered returns the proposals a commit covers.
-func (g *Group) covered(commit *wire.Commit, sender wire.LeafIndex) ([]tree.Sent, error) {
+func (g *Group) covered(commit *wire.Commit, sender *wire.Sender) ([]tree.Sent, error) {
 	list := make([]tree.Sent, len(commit.Proposals))
 	for i, p := range commit.Proposals {
 		if p.Proposal != nil {
-			list[i] = tree.Sent{Proposal: p.Proposal, Sender: sender}
+			list[i] = tree.Covered(sender, p.Proposal)
 			continue
 		}
 		known := g.pending(p.Reference)

@@ -21,9 +21,14 @@ type JoinOptions struct {
 	RatchetTree []byte
 	// Credentials decides about credentials; nil refuses all.
 	Credentials tree.CredentialValidator
-	// PastEpochs is how many epochs back late messages are opened: zero means
-	// DefaultPastEpochs, less than zero none.
+	// PastEpochs is how many epochs back late messages are opened and resumption
+	// PSKs are kept: zero means DefaultPastEpochs, less than zero none.
 	PastEpochs int
+	// Policy is what the application adds to the rules; zero adds nothing.
+	Policy Policy
+	// Predecessor is the group that this one says it follows, by reinitialization
+	// or branching; nil if there is none.
+	Predecessor *Group
 	// Parallel makes seals and verifies signatures where a step has many; nil: one
 	// after the other. It is used for as long as the Group and what follows it are.
 	Parallel tree.Parallel
@@ -35,8 +40,9 @@ type JoinOptions struct {
 // key package, unless that is one of last resort.
 //
 // It fails with ErrNotForUs if the Welcome is for other key packages, with
-// ErrTreeMissing if there is no tree, with ErrUnsupported if pre-shared keys
-// are needed, with ErrInvalid, or with an error of mls/tree, mls/suite or
+// ErrTreeMissing if there is no tree, with ErrNoPSK if a pre-shared key is
+// not known, with ErrSuccession if it does not follow the Predecessor as it says,
+// with ErrInvalid, or with an error of mls/tree, mls/suite or
 // mls/wire.
 func Join(o JoinOptions) (*Group, error) {
 	g, err := join(&o)
@@ -58,11 +64,11 @@ func join(o *JoinOptions) (*Group, error) {
 	if !bytes.Equal(o.Signer.PublicKey(), kp.Public.LeafNode.SignatureKey) {
 		return nil, fmt.Errorf("signer is not that of the key package: %w", suite.ErrBadKey)
 	}
-	w, err := openWelcome(m.Welcome, kp)
+	w, err := openWelcome(m.Welcome, kp, o.findPSK)
 	if err != nil {
 		return nil, err
 	}
-	t, err := w.readTree(kp.suite, o.RatchetTree)
+	t, err := readTree(kp.suite, &w.info, o.RatchetTree)
 	if err != nil {
 		return nil, err
 	}
@@ -73,14 +79,17 @@ func join(o *JoinOptions) (*Group, error) {
 	if leaf, _ := t.LeafBytes(own); !ok || !bytes.Equal(leaf, wire.Marshal(kp.Public.LeafNode)) {
 		return nil, fmt.Errorf("our leaf is not in the tree: %w", ErrInvalid)
 	}
+	if err := w.verifySuccession(o.Predecessor, t); err != nil {
+		return nil, err
+	}
 	return w.group(o, t, own)
 }
 
 // readTree parses the tree that came apart, or that of the GroupInfo.
-func (w *welcomed) readTree(s *suite.Suite, ratchetTree []byte) (*tree.Tree, error) {
+func readTree(s *suite.Suite, info *wire.GroupInfo, ratchetTree []byte) (*tree.Tree, error) {
 	if ratchetTree == nil {
 		var found bool
-		if ratchetTree, found = w.info.Extensions.Find(wire.ExtensionTypeRatchetTree); !found {
+		if ratchetTree, found = info.Extensions.Find(wire.ExtensionTypeRatchetTree); !found {
 			return nil, ErrTreeMissing
 		}
 	}
@@ -114,6 +123,7 @@ func (w *welcomed) group(o *JoinOptions, t *tree.Tree, own wire.LeafIndex) (*Gro
 		suite:       s,
 		credentials: o.Credentials,
 		parallel:    o.Parallel,
+		policy:      o.Policy,
 		signer:      o.Signer,
 		keep:        pastEpochs(o.PastEpochs),
 		tag:         w.info.ConfirmationTag,

@@ -2,6 +2,7 @@ package mls
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"parley/mls/suite"
@@ -34,15 +35,19 @@ type KeyPackageOptions struct {
 	// LeafExtensions and Extensions go into the leaf node and the key
 	// package. Their types are added to the capabilities.
 	LeafExtensions, Extensions wire.Extensions
+	// LastResort marks a key package that may be used more than once when there is
+	// no other (RFC 9420, Section 16.8; draft-ietf-mls-extensions).
+	LastResort bool
 }
 
 // DefaultCapabilities are what this package supports: every suite it has,
-// basic and X.509 credentials, and no extension or proposal beyond the
-// default types. Extensions that the application understands are appended.
+// basic and X.509 credentials, and beyond the default types the proposal
+// self_remove. Extensions that the application understands are appended.
 func DefaultCapabilities(extensions ...wire.ExtensionType) wire.Capabilities {
 	c := wire.Capabilities{
 		Versions:    []wire.ProtocolVersion{wire.MLS10},
 		Extensions:  extensions,
+		Proposals:   []wire.ProposalType{wire.ProposalTypeSelfRemove},
 		Credentials: []wire.CredentialType{wire.CredentialTypeBasic, wire.CredentialTypeX509},
 	}
 	for _, id := range suite.IDs() {
@@ -73,6 +78,9 @@ func NewKeyPackage(s *suite.Suite, id Identity, o KeyPackageOptions) (*KeyPackag
 	leafKey, err := s.GenerateKeyPair()
 	if err != nil {
 		return nil, fmt.Errorf("make key package: %w", err)
+	}
+	if o.LastResort {
+		o.Extensions = append(slices.Clip(o.Extensions), wire.Extension{ExtensionType: wire.ExtensionTypeLastResort})
 	}
 	leaf, err := newLeaf(s, id, leafKey, o)
 	if err != nil {
@@ -157,6 +165,12 @@ func seconds(t time.Time) uint64 { return uint64(max(t.Unix(), 0)) }
 
 // Ref returns the key package's reference, by which a Welcome names it.
 func (k *KeyPackage) Ref() []byte { return k.suite.KeyPackageRef(wire.Marshal(k.Public)) }
+
+// LastResort reports whether the key package may be used more than once.
+func (k *KeyPackage) LastResort() bool {
+	_, found := k.Public.Extensions.Find(wire.ExtensionTypeLastResort)
+	return found
+}
 
 // Message returns the MLSMessage to publish.
 func (k *KeyPackage) Message() []byte {

@@ -21,6 +21,8 @@ type LoadOptions struct {
 	Signers []*suite.SignaturePrivateKey
 	// Credentials decides about credentials; nil refuses all.
 	Credentials tree.CredentialValidator
+	// Policy is what the application adds to the rules; zero adds nothing.
+	Policy Policy
 	// Parallel makes seals and verifies signatures where a step has many; nil: one
 	// after the other. It is used for as long as the Group and what follows it are.
 	Parallel tree.Parallel
@@ -55,7 +57,7 @@ type loading struct {
 func load(o *LoadOptions) (*Group, error) {
 	l := &loading{
 		options: o,
-		group:   &Group{credentials: o.Credentials, parallel: o.Parallel, changed: make(changes)},
+		group:   &Group{credentials: o.Credentials, policy: o.Policy, parallel: o.Parallel, changed: make(changes)},
 		epochs:  make(map[uint64]*pastEpoch),
 	}
 	for r := range o.Records {
@@ -180,6 +182,7 @@ func (l *loading) readKeys() (err error) {
 	g, s := l.group, &l.stored
 	g.secrets, g.tag = s.secrets, s.tag
 	g.secrets.senderData, g.secrets.membership = g.epoch.senderData, g.epoch.membership
+	g.epoch.resumption, g.reinit = s.secrets.resumption, s.reinit
 	g.interim = interimHash(g.suite, g.state.Context.ConfirmedTranscriptHash, g.tag)
 	if g.keys, err = s.keyring(g.state.Tree); err != nil {
 		return err

@@ -125,10 +125,10 @@ func BenchmarkWelcome(b *testing.B) {
 		for _, extra := range []int{0, 2 << 20} {
 			for name, parallel := range map[string]tree.Parallel{"serial": nil, "parallel": processors} {
 				b.Run(fmt.Sprintf("%d/info=%d/%s", id, extra, name), func(b *testing.B) {
-					h := hospitality{s, suite.Random(s.HashSize()), suite.Random(s.HashSize()), &wire.GroupInfo{
+					h := hospitality{suite: s, joiner: suite.Random(s.HashSize()), member: suite.Random(s.HashSize()), info: &wire.GroupInfo{
 						GroupContext: wire.GroupContext{CipherSuite: wire.CipherSuite(id)},
 						Extensions:   wire.Extensions{{ExtensionType: wire.ExtensionTypeRatchetTree, ExtensionData: make([]byte, extra)}},
-					}, parallel}
+					}, parallel: parallel}
 					for b.Loop() {
 						_, err := h.welcome(newcomers)
 						must(b, err)

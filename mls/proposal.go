@@ -24,9 +24,7 @@ type proposal struct {
 }
 
 // sent is p as the public rules see it.
-func (p *proposal) sent() tree.Sent {
-	return tree.Sent{Proposal: p.content.Content.Proposal, Sender: p.content.Content.Sender.LeafIndex}
-}
+func (p *proposal) sent() tree.Sent { return tree.SentBy(&p.content.Content) }
 
 // MessageOptions say how a handshake message is sent.
 type MessageOptions struct {
@@ -113,6 +111,9 @@ func (g *Group) renewLeaf(o LeafOptions, encryptionKey []byte) (wire.LeafNode, *
 
 // propose verifies, signs, keeps and encodes a proposal of this member.
 func (g *Group) propose(p proposal, content wire.Proposal, o *MessageOptions) ([]byte, error) {
+	if err := g.active(); err != nil {
+		return nil, fmt.Errorf("propose %v: %w", content.ProposalType, err)
+	}
 	c := g.framed(wire.ContentTypeProposal, o)
 	c.Proposal = &content
 	if err := g.state.VerifyProposal(tree.Sent{Proposal: &content, Sender: g.OwnLeaf()}, g.config(o.Now)); err != nil {
@@ -174,7 +175,9 @@ func (g *Group) protect(ac *wire.AuthenticatedContent, o *MessageOptions) ([]byt
 
 // config is what the public rules are given.
 func (g *Group) config(now time.Time) *tree.Config {
-	return &tree.Config{Credentials: g.credentials, Now: now, Parallel: g.parallel}
+	return &tree.Config{
+		Credentials: g.credentials, Now: now, Accept: g.policy.Accept, Custom: g.policy.Custom, Parallel: g.parallel,
+	}
 }
 
 // admit gives p its reference and number. It fails with ErrTooMany, or with

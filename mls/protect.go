@@ -42,14 +42,11 @@ func (e *epoch) membershipInput(ac *wire.AuthenticatedContent) []byte {
 
 // protectPublic encodes content as an MLSMessage that everybody can read.
 func (e *epoch) protectPublic(ac *wire.AuthenticatedContent) []byte {
-	return wire.Marshal(wire.MLSMessage{
-		WireFormat: wire.WireFormatPublicMessage,
-		PublicMessage: &wire.PublicMessage{
-			Content:       ac.Content,
-			Auth:          ac.Auth,
-			MembershipTag: e.suite.MAC(e.membership, e.membershipInput(ac)),
-		},
-	})
+	m := &wire.PublicMessage{Content: ac.Content, Auth: ac.Auth}
+	if ac.Content.Sender.SenderType == wire.SenderTypeMember {
+		m.MembershipTag = e.suite.MAC(e.membership, e.membershipInput(ac))
+	}
+	return wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatPublicMessage, PublicMessage: m})
 }
 
 // unprotectPublic checks that a member's PublicMessage was made by a member

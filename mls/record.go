@@ -14,8 +14,13 @@ type Record struct {
 	Value []byte
 }
 
-// recordVersion begins every record that may change its layout.
-const recordVersion = 1
+// recordVersion begins every record that may change its layout; those of groups
+// and epochs have changed.
+const (
+	recordVersion = 1
+	groupVersion  = 2
+	epochVersion  = 2
+)
 
 // changes are the records that differ from what was last taken.
 type changes map[recordID]struct{}

@@ -21,18 +21,22 @@ const maxHeight = 17
 //	    uint8 version;
 //	    opaque sender_data_secret<V>;
 //	    opaque membership_key<V>;       // empty for a past epoch
+//	    opaque resumption_psk<V>;       // empty for the current epoch
 //	    GroupContext context;
 //	    uint8 height;
 //	    struct { uint32 leaf; opaque leaf_node<V>; } was<V>;  // empty: blank
 //	} Epoch;
 func (p *pastEpoch) encode(w *wire.Writer, current bool) {
-	membership := p.membership
-	if !current {
+	membership, resumption := p.membership, p.resumption
+	if current {
+		resumption = nil // the group's record has it
+	} else {
 		membership = nil
 	}
-	w.Uint8(recordVersion)
+	w.Uint8(epochVersion)
 	w.Opaque(p.senderData)
 	w.Opaque(membership)
+	w.Opaque(resumption)
 	p.context.Encode(w)
 	w.Uint8(uint8(p.tree.height))
 	w.Vector(func(w *wire.Writer) {
@@ -50,6 +54,7 @@ func (p *pastEpoch) Decode(r *wire.Reader) {
 	p.epoch = new(epoch)
 	p.senderData = r.Opaque()
 	p.membership = r.Opaque()
+	p.resumption = r.Opaque()
 	p.context.Decode(r)
 	height := int(r.Uint8())
 	p.was = make(map[wire.LeafIndex][]byte)
@@ -60,7 +65,7 @@ func (p *pastEpoch) Decode(r *wire.Reader) {
 			p.was[leaf] = n
 		}
 	})
-	if version != recordVersion || height > maxHeight {
+	if version != epochVersion || height > maxHeight {
 		r.Fail(fmt.Errorf("epoch record: %w", ErrRecord))
 	}
 	p.epoch.tree = &secretTree{

@@ -51,9 +51,10 @@ func (c changes) end(next, last *Group) {
 //	    MAC confirmation_tag;
 //	    opaque secrets<V>[6];   // as in lasting
 //	    struct { uint32 node; opaque private_key<V>; } keys<V>;
+//	    optional<ReInit> reinit;
 //	} Group;
 func (g *Group) encodeGroup(w *wire.Writer) {
-	w.Uint8(recordVersion)
+	w.Uint8(groupVersion)
 	w.Uint64(g.Epoch())
 	w.Uint32(uint32(g.OwnLeaf()))
 	w.Uint32(uint32(g.keep))
@@ -71,6 +72,10 @@ func (g *Group) encodeGroup(w *wire.Writer) {
 			w.Opaque(private)
 		}
 	})
+	w.Bool(g.reinit != nil)
+	if g.reinit != nil {
+		g.reinit.Encode(w)
+	}
 }
 
 // lasting are the secrets that are kept while the epoch lasts, beside those
@@ -87,11 +92,12 @@ type storedGroup struct {
 	tag     []byte
 	secrets epochSecrets
 	keys    map[tree.NodeIndex][]byte
+	reinit  *wire.ReInit
 }
 
 // decode reads s.
 func (s *storedGroup) Decode(r *wire.Reader) {
-	if v := r.Uint8(); v != recordVersion {
+	if v := r.Uint8(); v != groupVersion {
 		r.Fail(fmt.Errorf("group record of version %d: %w", v, ErrRecord))
 		return
 	}
@@ -107,6 +113,10 @@ func (s *storedGroup) Decode(r *wire.Reader) {
 		x := tree.NodeIndex(r.Uint32())
 		s.keys[x] = r.Opaque()
 	})
+	if r.Bool() {
+		s.reinit = new(wire.ReInit)
+		s.reinit.Decode(r)
+	}
 }
 
 // keyring reads the private keys, which must be those of t.

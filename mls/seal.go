@@ -27,8 +27,12 @@ type Message struct {
 //
 // It fails with ErrCommitRequired while proposals wait: "A group member that
 // has observed one or more valid proposals within an epoch MUST send a Commit
-// message before sending application data" (RFC 9420, Section 12.4).
+// message before sending application data" (RFC 9420, Section 12.4); and with
+// ErrSuspended after a ReInit.
 func (g *Group) Seal(authenticatedData, plaintext []byte, padding int) ([]byte, error) {
+	if err := g.active(); err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
 	if len(g.proposals) > 0 {
 		return nil, fmt.Errorf("seal: %w", ErrCommitRequired)
 	}

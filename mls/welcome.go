@@ -22,6 +22,7 @@ type newcomer struct {
 type hospitality struct {
 	suite          *suite.Suite
 	joiner, member []byte
+	psks           []wire.PreSharedKeyID
 	info           *wire.GroupInfo
 	// parallel makes the seals; nil one after the other.
 	parallel tree.Parallel
@@ -42,7 +43,7 @@ func (h *hospitality) welcome(newcomers []newcomer) ([]byte, error) {
 	sealer := s.NewSealer("Welcome", sealed)
 	err := h.parallel.Each(len(newcomers), func(i int) error {
 		n := &newcomers[i]
-		secrets := wire.GroupSecrets{JoinerSecret: h.joiner}
+		secrets := wire.GroupSecrets{JoinerSecret: h.joiner, PSKs: h.psks}
 		if n.pathSecret != nil {
 			secrets.PathSecret = &wire.PathSecret{PathSecret: n.pathSecret}
 		}
@@ -69,9 +70,10 @@ type welcomed struct {
 	info    wire.GroupInfo
 }
 
-// openWelcome decrypts a Welcome with the private keys of kp. The signature of
+// openWelcome decrypts a Welcome with the private keys of kp, and the pre-shared
+// keys that find gives. The signature of
 // the GroupInfo is not checked: the key is in the tree.
-func openWelcome(w *wire.Welcome, kp *KeyPackage) (*welcomed, error) {
+func openWelcome(w *wire.Welcome, kp *KeyPackage, find pskFinder) (*welcomed, error) {
 	s := kp.suite
 	if suite.ID(w.CipherSuite) != s.ID() {
 		return nil, fmt.Errorf("open welcome: suite %v: %w", w.CipherSuite, ErrInvalid)
@@ -88,10 +90,14 @@ func openWelcome(w *wire.Welcome, kp *KeyPackage) (*welcomed, error) {
 	if o.secrets, err = wire.Unmarshal[wire.GroupSecrets](b); err != nil {
 		return nil, fmt.Errorf("open welcome: %w", err)
 	}
-	if len(o.secrets.PSKs) > 0 {
-		return nil, fmt.Errorf("open welcome: pre-shared keys: %w", ErrUnsupported)
+	if err := verifyPSKs(s, o.secrets.PSKs); err != nil {
+		return nil, fmt.Errorf("open welcome: %w", err)
 	}
-	o.member = deriveMember(s, o.secrets.JoinerSecret, nil)
+	psk, err := pskSecret(s, o.secrets.PSKs, find)
+	if err != nil {
+		return nil, fmt.Errorf("open welcome: %w", err)
+	}
+	o.member = deriveMember(s, o.secrets.JoinerSecret, psk)
 	if b, err = s.Open(nil, w.EncryptedGroupInfo, welcomeSealing(s, o.member)); err != nil {
 		return nil, fmt.Errorf("open welcome: group info: %w", err)
 	}

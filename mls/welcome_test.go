@@ -48,7 +48,7 @@ func (c *welcomeCase) parts(t *testing.T, s *suite.Suite) (*KeyPackage, *wire.We
 
 func checkWelcome(t *testing.T, s *suite.Suite, c welcomeCase) {
 	kp, welcome := c.parts(t, s)
-	o, err := openWelcome(welcome, kp)
+	o, err := openWelcome(welcome, kp, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func checkWelcome(t *testing.T, s *suite.Suite, c welcomeCase) {
 	if !s.VerifyMAC(secrets.confirmation, o.info.GroupContext.ConfirmedTranscriptHash, o.info.ConfirmationTag) {
 		t.Error("confirmation tag differs")
 	}
-	h := hospitality{s, o.secrets.JoinerSecret, o.member, &o.info, nil}
+	h := hospitality{suite: s, joiner: o.secrets.JoinerSecret, member: o.member, info: &o.info}
 	again, err := h.welcome([]newcomer{{keyPackage: &kp.Public}})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func checkWelcome(t *testing.T, s *suite.Suite, c welcomeCase) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := openWelcome(m.Welcome, kp)
+	p, err := openWelcome(m.Welcome, kp, nil)
 	if err != nil || !bytes.Equal(wire.Marshal(p.info), wire.Marshal(o.info)) {
 		t.Errorf("our own welcome: %v", err)
 	}
@@ -79,17 +79,17 @@ func TestWelcomeRefused(t *testing.T) {
 	kp, welcome := c.parts(t, testSuite(t))
 	other := *welcome
 	other.CipherSuite = 2
-	if _, err := openWelcome(&other, kp); !errors.Is(err, ErrInvalid) {
+	if _, err := openWelcome(&other, kp, nil); !errors.Is(err, ErrInvalid) {
 		t.Errorf("other suite: %v", err)
 	}
 	other = *welcome
 	other.Secrets = nil
-	if _, err := openWelcome(&other, kp); !errors.Is(err, ErrNotForUs) {
+	if _, err := openWelcome(&other, kp, nil); !errors.Is(err, ErrNotForUs) {
 		t.Errorf("not for us: %v", err)
 	}
 	other = *welcome
 	other.EncryptedGroupInfo = append(bytes.Clone(welcome.EncryptedGroupInfo), 0)
-	if _, err := openWelcome(&other, kp); !errors.Is(err, suite.ErrDecrypt) {
+	if _, err := openWelcome(&other, kp, nil); !errors.Is(err, suite.ErrDecrypt) {
 		t.Errorf("changed group info: %v", err)
 	}
 }

@@ -4,8 +4,10 @@ import "parley/mls/wire"
 
 // A Change is what one handshake message did to a group.
 type Change struct {
-	// Sender is the member that sent the message.
+	// Sender is the member that sent the message, or that an external commit made.
 	Sender wire.LeafIndex
+	// Outside is who sent a message from outside the group; nil if a member did.
+	Outside *wire.Sender
 	// Proposal is set for a proposal: what is now pending under Reference.
 	Proposal  *wire.Proposal
 	Reference []byte
@@ -24,6 +26,17 @@ type Change struct {
 	Extensions         wire.Extensions
 	// Path says whether the commit has an update path.
 	Path bool
+	// Joined is the member that an external commit brings in, nil otherwise.
+	Joined *Member
+	// External is the ExternalInit of an external commit, nil otherwise.
+	External *wire.ExternalInit
+	// PSKs are the pre-shared keys that are mixed in, in this order.
+	PSKs []wire.PreSharedKeyID
+	// ReInit says that the group is over, and what follows it.
+	ReInit *wire.ReInit
+	// Custom are the proposals of the application's own types, in the order of
+	// the commit.
+	Custom []Sent
 }
 
 // A Member is a leaf that is not blank.

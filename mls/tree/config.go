@@ -23,6 +23,51 @@ type Config struct {
 	// application decides here is then asked from several goroutines. Nil: one
 	// after the other.
 	Parallel Parallel
+	// Accept is asked about each proposal before anything else. Nil accepts those
+	// of members and refuses all from outside the group: of external senders, of
+	// new members, and in external commits.
+	Accept func(Sent) error
+	// Custom are the application's own proposal types. Those that are not in it
+	// are refused with ErrUnsupportedProposal.
+	Custom map[wire.ProposalType]CustomProposal
+	// Succession is the usage, beside application, that a resumption PSK may have:
+	// reinit or branch where a group is founded that way. Zero: no other.
+	Succession wire.ResumptionPSKUsage
+}
+
+// A CustomProposal is what an application says about a proposal type of its
+// own: "New proposal types MUST state whether they require a path" (RFC 9420,
+// Section 12.4), and "MUST define whether they may be sent by external senders"
+// (Section 12.1.8). Members must list it in their capabilities (Section 13.2).
+type CustomProposal struct {
+	PathRequired bool
+	External     bool
+	// Validate returns an error if the proposal is not valid. Nil: it is opaque,
+	// and any is valid.
+	Validate func(Sent) error
+}
+
+// accept asks the application about a proposal.
+func (c *Config) accept(sent Sent) error {
+	if c.Accept == nil && sent.outside() {
+		return c.VerifySender(sent.Outside)
+	}
+	if c.Accept == nil {
+		return nil
+	}
+	if err := c.Accept(sent); err != nil {
+		return fmt.Errorf("%w: %w", ErrProposalRefused, err)
+	}
+	return nil
+}
+
+// VerifySender refuses with ErrUnsupportedSender what comes from outside the
+// group if nothing of that kind is accepted, before any work is done for it.
+func (c *Config) VerifySender(sender *wire.Sender) error {
+	if c.Accept == nil && sender.SenderType != wire.SenderTypeMember {
+		return fmt.Errorf("%w: %v", ErrUnsupportedSender, sender.SenderType)
+	}
+	return nil
 }
 
 // A CredentialValidator is the Authentication Service of an application

@@ -190,13 +190,10 @@ func (e *Edit) member(i wire.LeafIndex) bool {
 // there is none, and lists it as unmerged above (RFC 9420, Section 12.1.1). It
 // returns where the member is, or ErrTreeTooLarge.
 func (e *Edit) Add(leaf wire.LeafNode) (wire.LeafIndex, error) {
-	if e.root.members == e.width {
-		if e.width >= MaxLeaves {
-			return 0, fmt.Errorf("add member %d: %w", e.width, ErrTreeTooLarge)
-		}
-		e.extend()
+	i, err := e.Vacant()
+	if err != nil {
+		return 0, err
 	}
-	i := e.leftmostBlank()
 	e.walk(NodeOf(i), func(n *node, x NodeIndex) {
 		n.members++
 		if n.parent != nil {

@@ -67,23 +67,70 @@ func (e *Edit) SetLeaf(i wire.LeafIndex, leaf wire.LeafNode) error {
 // signature and contents are not. added are the leaves the same commit adds, in
 // increasing order. After an error the draft is of no use.
 func (e *Edit) ApplyPath(i wire.LeafIndex, path *wire.UpdatePath, added []wire.LeafIndex) error {
+	keys, err := e.checkPath(i, path, added)
+	if err != nil {
+		return err
+	}
+	if err := e.setPath(i, path, keys); err != nil {
+		return err
+	}
+	return e.SetLeaf(i, path.LeafNode)
+}
+
+// Join is ApplyPath of an external commit, whose sender gets the leaf that
+// Vacant returns (RFC 9420, Section 12.4.2).
+func (e *Edit) Join(path *wire.UpdatePath) (wire.LeafIndex, error) {
+	i, err := e.Vacant()
+	if err != nil {
+		return i, err
+	}
+	keys, err := e.checkPath(i, path, nil)
+	if err != nil {
+		return i, err
+	}
+	if i, err = e.Add(path.LeafNode); err != nil {
+		return i, err
+	}
+	return i, e.setPath(i, path, keys)
+}
+
+// Vacant returns the leftmost blank leaf, where Add puts the next member. It
+// doubles the tree if there is none, or returns ErrTreeTooLarge.
+func (e *Edit) Vacant() (wire.LeafIndex, error) {
+	if e.root.members == e.width {
+		if e.width >= MaxLeaves {
+			return 0, fmt.Errorf("add member %d: %w", e.width, ErrTreeTooLarge)
+		}
+		e.extend()
+	}
+	return e.leftmostBlank(), nil
+}
+
+// checkPath verifies the form of a path and that its keys are new. It returns
+// those above the leaf.
+func (e *Edit) checkPath(i wire.LeafIndex, path *wire.UpdatePath, added []wire.LeafIndex) ([][]byte, error) {
 	steps := e.FilteredDirectPath(i)
 	if len(path.Nodes) != len(steps) {
-		return fmt.Errorf("%d nodes, want %d: %w", len(path.Nodes), len(steps), ErrPathLength)
+		return nil, fmt.Errorf("%d nodes, want %d: %w", len(path.Nodes), len(steps), ErrPathLength)
 	}
 	if err := e.checkNewKey(path.LeafNode.EncryptionKey); err != nil {
-		return fmt.Errorf("leaf: %w", err)
+		return nil, fmt.Errorf("leaf: %w", err)
 	}
 	keys := make([][]byte, len(steps))
 	for k, n := range path.Nodes {
 		if want := e.resolutionSize(steps[k].Copath, added); len(n.EncryptedPathSecret) != want {
-			return fmt.Errorf("node %d: %d, want %d: %w", steps[k].Parent, len(n.EncryptedPathSecret), want, ErrPathCiphertexts)
+			return nil, fmt.Errorf("node %d: %d, want %d: %w", steps[k].Parent, len(n.EncryptedPathSecret), want, ErrPathCiphertexts)
 		}
 		if err := e.checkNewKey(n.EncryptionKey); err != nil {
-			return fmt.Errorf("node %d: %w", steps[k].Parent, err)
+			return nil, fmt.Errorf("node %d: %w", steps[k].Parent, err)
 		}
 		keys[k] = n.EncryptionKey
 	}
+	return keys, nil
+}
+
+// setPath sets the keys of a path and verifies the parent hash of its leaf.
+func (e *Edit) setPath(i wire.LeafIndex, path *wire.UpdatePath, keys [][]byte) error {
 	parentHash, err := e.SetPath(i, keys)
 	if err != nil {
 		return err
@@ -91,7 +138,7 @@ func (e *Edit) ApplyPath(i wire.LeafIndex, path *wire.UpdatePath, added []wire.L
 	if !bytes.Equal(parentHash, path.LeafNode.ParentHash) {
 		return fmt.Errorf("leaf %d: %w", i, ErrParentHash)
 	}
-	return e.SetLeaf(i, path.LeafNode)
+	return nil
 }
 
 // checkNewKey verifies that key is one of the suite and of no node.

@@ -28,6 +28,9 @@ var (
 	// ErrUnmergedLeaf says that unmerged_leaves name a blank leaf, or one that is
 	// not below the node (RFC 9420, Section 12.4.3.1).
 	ErrUnmergedLeaf = errors.New("unmerged leaf is not a member below the node")
+	// ErrProof says that a membership proof is not one, or of another tree
+	// (draft-ietf-mls-partial-02).
+	ErrProof = errors.New("membership proof is not valid")
 	// ErrUnmergedSkipped says that a node between an unmerged leaf and a node that
 	// lists it does not list it (RFC 9420, Section 12.4.3.1).
 	ErrUnmergedSkipped = errors.New("unmerged leaf is missing further down")
@@ -92,9 +95,39 @@ var (
 
 // Errors of a list of proposals (RFC 9420, Section 12.2).
 var (
-	// ErrUnsupportedProposal says that a proposal is of a type that is not built
-	// yet: psk, reinit, external_init.
+	// ErrUnsupportedProposal says that a proposal is of a type that the
+	// application has not registered, or that not all members who process the
+	// commit support (RFC 9420, Section 12.2).
 	ErrUnsupportedProposal = errors.New("proposal type not supported")
+	// ErrProposalSender says that a proposal is of a type that its sender may not
+	// send (RFC 9420, Section 12.1.8).
+	ErrProposalSender = errors.New("proposal type not allowed for its sender")
+	// ErrProposalRefused says that the application refused a proposal (RFC 9420,
+	// Section 12.2).
+	ErrProposalRefused = errors.New("proposal refused by the application")
+	// ErrPSKNonce says that a psk_nonce is not of length KDF.Nh (RFC 9420,
+	// Section 12.1.4).
+	ErrPSKNonce = errors.New("psk nonce of the wrong length")
+	// ErrPSKUsage says that a resumption PSK for reinitialization or branching is
+	// used elsewhere (RFC 9420, Section 12.1.4).
+	ErrPSKUsage = errors.New("resumption psk of this usage is not allowed here")
+	// ErrDuplicatePSK says that several proposals name one PSK (RFC 9420,
+	// Section 12.2).
+	ErrDuplicatePSK = errors.New("two proposals of one psk")
+	// ErrTooManyPSKs says that a commit names more than MaxPSKs.
+	ErrTooManyPSKs = errors.New("too many psks")
+	// ErrReInitVersion says that a ReInit goes back to an older version (RFC 9420,
+	// Section 12.1.5).
+	ErrReInitVersion = errors.New("reinit to an older version")
+	// ErrReInitAlone says that a commit contains a ReInit and another proposal
+	// (RFC 9420, Section 12.2).
+	ErrReInitAlone = errors.New("reinit together with another proposal")
+	// ErrExternalInit says that an ExternalInit is not in an external commit
+	// (RFC 9420, Section 12.2).
+	ErrExternalInit = errors.New("external init outside an external commit")
+	// ErrSelfRemove says that a SelfRemove is not a member's own, sent by itself
+	// in a PublicMessage and committed by reference (draft-ietf-mls-extensions).
+	ErrSelfRemove = errors.New("self remove out of place")
 	// ErrUpdateByCommitter says that a commit contains an Update of its own sender
 	// (RFC 9420, Section 12.2).
 	ErrUpdateByCommitter = errors.New("commit contains the committer's own update")
@@ -115,6 +148,22 @@ var (
 	ErrPathRequired = errors.New("commit needs an update path")
 )
 
+// Errors of an external commit (RFC 9420, Sections 12.2 and 12.4.3.2).
+var (
+	// ErrOneExternalInit says that an external commit has not exactly one
+	// ExternalInit (RFC 9420, Section 12.2).
+	ErrOneExternalInit = errors.New("external commit without exactly one external init")
+	// ErrExternalProposal says that an external commit contains a proposal of a
+	// type that it may not (RFC 9420, Section 12.2).
+	ErrExternalProposal = errors.New("proposal not allowed in an external commit")
+	// ErrExternalReference says that an external commit contains a proposal by
+	// reference that is no SelfRemove (RFC 9420, Section 12.4.3.2).
+	ErrExternalReference = errors.New("external commit refers to a proposal")
+	// ErrExternalRemoves says that an external commit contains several Removes
+	// (RFC 9420, Section 12.2).
+	ErrExternalRemoves = errors.New("external commit removes several members")
+)
+
 // Errors of an Observer (RFC 9420, Sections 6, 12.4 and 12.4.2).
 var (
 	// ErrGroupInfoSignature says that the signature of a GroupInfo does not verify
@@ -131,9 +180,15 @@ var (
 	// ErrEpoch says that a handshake is not of the current epoch (RFC 9420,
 	// Sections 12.1 and 12.4.2).
 	ErrEpoch = errors.New("message of another epoch")
-	// ErrUnsupportedSender says that a handshake is from outside the group, which
-	// is not built yet.
+	// ErrUnsupportedSender says that a handshake is from outside the group, and
+	// that the application has not said that it accepts any.
 	ErrUnsupportedSender = errors.New("sender type not supported")
+	// ErrSenderContent says that a message is of a kind that its sender type can
+	// not send (RFC 9420, Sections 6 and 12.1.8).
+	ErrSenderContent = errors.New("sender type can not send this")
+	// ErrSenderIndex says that a message names no external sender of the group
+	// (RFC 9420, Section 12.1.8.1).
+	ErrSenderIndex = errors.New("no such external sender")
 	// ErrMessageSignature says that the signature of a message does not verify
 	// (RFC 9420, Section 6.1).
 	ErrMessageSignature = errors.New("message signature does not verify")

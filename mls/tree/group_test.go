@@ -213,7 +213,8 @@ func (c *cast) commit(i wire.LeafIndex, path bool, list ...wire.ProposalOrRef) *
 // path makes the update path of a commit of member i.
 func (c *cast) path(i wire.LeafIndex, list []wire.ProposalOrRef) *wire.UpdatePath {
 	e := c.Tree().Edit()
-	sent, err := c.resolve(i, list)
+	sender := wire.Member(i)
+	sent, err := c.resolve(&sender, list)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 // keeps no memory of m; the change does.
 func (o *Observer) Handle(m *wire.PublicMessage, c *Config) (*Observer, Change, error) {
 	content := m.Authenticated()
-	if err := o.authenticate(m, &content); err != nil {
+	if err := o.authenticate(m, &content, c); err != nil {
 		return nil, Change{}, fmt.Errorf("handle message: %w", err)
 	}
 	var next *Observer
@@ -35,31 +35,24 @@ func (o *Observer) Handle(m *wire.PublicMessage, c *Config) (*Observer, Change, 
 	return next, change, nil
 }
 
-// authenticate verifies that a member of this group and epoch signed m
-// (RFC 9420, Sections 6.1 and 6.2).
-func (o *Observer) authenticate(m *wire.PublicMessage, content *wire.AuthenticatedContent) error {
-	f, t := &m.Content, o.state.Tree
+// authenticate verifies that the sender that m names signed it for this group
+// and epoch (RFC 9420, Sections 6.1 and 6.2).
+func (o *Observer) authenticate(m *wire.PublicMessage, content *wire.AuthenticatedContent, c *Config) error {
+	f, size := &m.Content, o.state.Tree.suite.HashSize()
 	switch {
 	case !bytes.Equal(f.GroupID, o.state.Context.GroupID):
 		return ErrGroupID
 	case f.Epoch != o.Epoch():
 		return fmt.Errorf("%w: %d, not %d", ErrEpoch, f.Epoch, o.Epoch())
-	case f.Sender.SenderType != wire.SenderTypeMember:
-		return fmt.Errorf("%w: %v", ErrUnsupportedSender, f.Sender.SenderType)
-	case len(m.MembershipTag) != t.suite.HashSize():
+	case f.Sender.SenderType == wire.SenderTypeMember && len(m.MembershipTag) != size:
 		return ErrMembershipTag
-	case f.ContentType == wire.ContentTypeCommit && len(m.Auth.ConfirmationTag) != t.suite.HashSize():
+	case f.ContentType == wire.ContentTypeCommit && len(m.Auth.ConfirmationTag) != size:
 		return ErrConfirmationTag
 	}
-	key, ok := t.SignatureKey(f.Sender.LeafIndex)
-	if !ok {
-		return fmt.Errorf("sender %d: %w", f.Sender.LeafIndex, ErrBlankLeaf)
+	if err := c.VerifySender(&f.Sender); err != nil {
+		return err
 	}
-	tbs := wire.Marshal(content.TBS(&o.state.Context))
-	if err := t.suite.Verify(key, "FramedContentTBS", tbs, m.Auth.Signature); err != nil {
-		return fmt.Errorf("%w: %w", ErrMessageSignature, err)
-	}
-	return nil
+	return o.state.VerifySignature(content)
 }
 
 // propose makes a proposal pending.
@@ -77,7 +70,7 @@ func (o *Observer) propose(content wire.AuthenticatedContent, c *Config) (*Obser
 	next := *o
 	next.pending = slices.Concat(o.pending, []Pending{p})
 	return &next, Change{
-		Sender: p.sent().Sender, Proposal: content.Content.Proposal, Reference: p.Reference,
+		Sender: p.sent().Sender, Outside: p.sent().Outside, Proposal: content.Content.Proposal, Reference: p.Reference,
 	}, nil
 }
 
@@ -88,9 +81,7 @@ func newPending(s *suite.Suite, content wire.AuthenticatedContent) Pending {
 }
 
 // sent returns the proposal and its sender.
-func (p *Pending) sent() Sent {
-	return Sent{Proposal: p.Content.Content.Proposal, Sender: p.Content.Content.Sender.LeafIndex}
-}
+func (p *Pending) sent() Sent { return SentBy(&p.Content.Content) }
 
 // find returns the pending proposal with that reference.
 func (o *Observer) find(reference []byte) (*Pending, bool) {
@@ -104,12 +95,12 @@ func (o *Observer) find(reference []byte) (*Pending, bool) {
 
 // commit begins the next epoch (RFC 9420, Section 12.4.2).
 func (o *Observer) commit(content *wire.AuthenticatedContent, c *Config) (*Observer, Change, error) {
-	committer, commit := content.Content.Sender.LeafIndex, content.Content.Commit
-	list, err := o.resolve(committer, commit.Proposals)
+	commit := content.Content.Commit
+	list, err := o.resolve(&content.Content.Sender, commit.Proposals)
 	if err != nil {
 		return nil, Change{}, err
 	}
-	staged, err := o.state.Stage(committer, list, c)
+	staged, err := o.state.StageFrom(&content.Content.Sender, list, c)
 	if err != nil {
 		return nil, Change{}, err
 	}
@@ -128,7 +119,7 @@ func (o *Observer) commit(content *wire.AuthenticatedContent, c *Config) (*Obser
 
 // resolve returns the proposals of a commit, looking up those that are
 // referred to.
-func (o *Observer) resolve(committer wire.LeafIndex, proposals []wire.ProposalOrRef) ([]Sent, error) {
+func (o *Observer) resolve(committer *wire.Sender, proposals []wire.ProposalOrRef) ([]Sent, error) {
 	references := make(map[string]Sent, len(o.pending))
 	for _, p := range o.pending {
 		sent := p.sent()
@@ -138,7 +129,7 @@ func (o *Observer) resolve(committer wire.LeafIndex, proposals []wire.ProposalOr
 	list := make([]Sent, len(proposals))
 	for i, p := range proposals {
 		if p.Type == wire.ProposalOrRefTypeProposal {
-			list[i] = Sent{Proposal: p.Proposal, Sender: committer}
+			list[i] = Covered(committer, p.Proposal)
 			continue
 		}
 		sent, ok := references[string(p.Reference)]

@@ -231,14 +231,8 @@ var refusals = []refusal{
 	{"no multiple GroupContextExtensions (12.2)", ErrTwoExtensions, func(c *cast) *wire.PublicMessage {
 		return byValue(c, extensions(), extensions())
 	}},
-	{"no ExternalInit (12.2)", ErrUnsupportedProposal, func(c *cast) *wire.PublicMessage {
+	{"no ExternalInit (12.2)", ErrExternalInit, func(c *cast) *wire.PublicMessage {
 		return byValue(c, wire.Proposal{ProposalType: wire.ProposalTypeExternalInit, ExternalInit: &wire.ExternalInit{}})
-	}},
-	{"psk is the next issue's", ErrUnsupportedProposal, func(c *cast) *wire.PublicMessage {
-		return byValue(c, wire.Proposal{ProposalType: wire.ProposalTypePSK, PreSharedKey: &wire.PreSharedKey{PSK: wire.PreSharedKeyID{PSKType: wire.PSKTypeExternal}}})
-	}},
-	{"reinit is the next issue's", ErrUnsupportedProposal, func(c *cast) *wire.PublicMessage {
-		return c.proposal(1, wire.Proposal{ProposalType: wire.ProposalTypeReInit, ReInit: &wire.ReInit{}})
 	}},
 	{"a Remove that is sent alone names a member (12.1.3)", ErrBlankLeaf, func(c *cast) *wire.PublicMessage { return c.proposal(1, remove(6)) }},
 	{"required_capabilities that are sent alone can be read (11.1)", wire.ErrMalformed, func(c *cast) *wire.PublicMessage {

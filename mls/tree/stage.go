@@ -12,16 +12,6 @@ type State struct {
 	Tree    *Tree
 }
 
-// A Sent is a proposal and the member that made it: the committer, if the
-// commit contains it by value.
-type Sent struct {
-	Proposal *wire.Proposal
-	Sender   wire.LeafIndex
-	// Verified says that VerifyProposal accepted it in this epoch; Stage then does
-	// not verify its signatures and credential again.
-	Verified bool
-}
-
 // A Staged is a commit whose proposals are valid and applied, and whose path is
 // not: a draft of the next state. It belongs to one caller. A committer calls
 // SetPath and SetLeaf, a receiver ApplyPath; both end with Next.
@@ -39,6 +29,8 @@ type Staged struct {
 	state     State
 	committer wire.LeafIndex
 	config    *Config
+	external  bool           // the committer is not a member yet
+	resync    *wire.LeafNode // what an external commit removes
 }
 
 // Stage verifies the proposals of a commit as a list (RFC 9420, Section 12.2)
@@ -62,65 +54,22 @@ func (s State) Stage(committer wire.LeafIndex, list []Sent, c *Config) (*Staged,
 	return st, nil
 }
 
-// verifyList verifies each proposal, and the rules about them together.
-func (st *Staged) verifyList(list []Sent) error {
-	leaves := make(map[wire.LeafIndex]struct{})
-	err := st.config.Parallel.Each(len(list), func(i int) error {
-		if list[i].Verified {
-			return nil
-		}
-		if err := st.state.verifyProposal(list[i], st.config); err != nil {
-			return fmt.Errorf("proposal %d: %w", i, err)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+// StageFrom is Stage or StageExternal, as the sender of the commit asks.
+func (s State) StageFrom(committer *wire.Sender, list []Sent, c *Config) (*Staged, error) {
+	if committer.SenderType == wire.SenderTypeMember {
+		return s.Stage(committer.LeafIndex, list, c)
 	}
-	for i, sent := range list {
-		if err := st.verifyAmong(sent, leaves); err != nil {
-			return fmt.Errorf("proposal %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
-// verifyAmong verifies what depends on the committer and the proposals before;
-// leaves are those that they update or remove.
-func (st *Staged) verifyAmong(sent Sent, leaves map[wire.LeafIndex]struct{}) error {
-	var leaf wire.LeafIndex
-	switch sent.Proposal.ProposalType {
-	case wire.ProposalTypeUpdate:
-		if leaf = sent.Sender; leaf == st.committer {
-			return ErrUpdateByCommitter
-		}
-	case wire.ProposalTypeRemove:
-		if leaf = sent.Proposal.Remove.Removed; leaf == st.committer {
-			return ErrRemoveCommitter
-		}
-	case wire.ProposalTypeGroupContextExtensions:
-		if st.Change.ExtensionsReplaced {
-			return ErrTwoExtensions
-		}
-		st.Change.ExtensionsReplaced, st.PathRequired = true, true
-		return nil
-	default:
-		return nil
-	}
-	st.PathRequired = true
-	if _, twice := leaves[leaf]; twice {
-		return fmt.Errorf("leaf %d: %w", leaf, ErrSameLeaf)
-	}
-	leaves[leaf] = struct{}{}
-	return nil
+	return s.StageExternal(list, c)
 }
 
 // apply applies valid proposals in the order of RFC 9420, Section 12.3:
-// extensions, updates, removes, adds.
+// extensions, updates, removes (draft-ietf-mls-extensions: those of oneself
+// first), adds. PSKs, ReInit and ExternalInit are in st.Change already.
 func (st *Staged) apply(list []Sent) error {
 	st.Change.Extensions = st.state.Context.Extensions
 	for _, order := range []wire.ProposalType{
-		wire.ProposalTypeGroupContextExtensions, wire.ProposalTypeUpdate, wire.ProposalTypeRemove, wire.ProposalTypeAdd,
+		wire.ProposalTypeGroupContextExtensions, wire.ProposalTypeUpdate,
+		wire.ProposalTypeSelfRemove, wire.ProposalTypeRemove, wire.ProposalTypeAdd,
 	} {
 		for i, sent := range list {
 			if sent.Proposal.ProposalType != order {
@@ -131,7 +80,7 @@ func (st *Staged) apply(list []Sent) error {
 			}
 		}
 	}
-	return nil
+	return st.verifyCustom()
 }
 
 func (st *Staged) applyOne(sent Sent) error {
@@ -143,9 +92,9 @@ func (st *Staged) applyOne(sent Sent) error {
 		st.Change.Updated = append(st.Change.Updated, Updated{Member{sent.Sender, p.Update.LeafNode}, old})
 		return st.Draft.Update(sent.Sender, p.Update.LeafNode)
 	case wire.ProposalTypeRemove:
-		old, _ := st.state.Tree.Leaf(p.Remove.Removed)
-		st.Change.Removed = append(st.Change.Removed, Member{p.Remove.Removed, old})
-		return st.Draft.Remove(p.Remove.Removed)
+		return st.remove(p.Remove.Removed)
+	case wire.ProposalTypeSelfRemove:
+		return st.remove(sent.Sender)
 	case wire.ProposalTypeAdd:
 		k := &p.Add.KeyPackage
 		i, err := st.Draft.Add(k.LeafNode)
@@ -157,6 +106,13 @@ func (st *Staged) applyOne(sent Sent) error {
 		st.Change.Added = append(st.Change.Added, Added{Member{i, k.LeafNode}, ref})
 	}
 	return nil
+}
+
+// remove takes a member out of the draft.
+func (st *Staged) remove(i wire.LeafIndex) error {
+	old, _ := st.state.Tree.Leaf(i)
+	st.Change.Removed = append(st.Change.Removed, Member{i, old})
+	return st.Draft.Remove(i)
 }
 
 // ApplyPath verifies the update path of a commit, which may be nil if none is
@@ -182,6 +138,9 @@ func (st *Staged) applyPath(path *wire.UpdatePath) error {
 	if err := st.config.leafNode(t.suite, leaf, place{st.state.Context.GroupID, st.committer}); err != nil {
 		return err
 	}
+	if st.external {
+		return st.applyJoin(path)
+	}
 	old, _ := t.Leaf(st.committer)
 	if err := st.config.successor(&old, leaf); err != nil {
 		return err
@@ -193,6 +152,23 @@ func (st *Staged) applyPath(path *wire.UpdatePath) error {
 	return nil
 }
 
+// applyJoin merges the path of an external commit.
+func (st *Staged) applyJoin(path *wire.UpdatePath) error {
+	if err := st.verifyResync(&path.LeafNode); err != nil {
+		return err
+	}
+	if _, err := st.Draft.Join(path); err != nil {
+		return err
+	}
+	st.joined(path.LeafNode)
+	return nil
+}
+
+// joined records that an external commit brought its sender in.
+func (st *Staged) joined(leaf wire.LeafNode) {
+	st.Change.Path, st.Change.Joined = true, &Member{st.committer, leaf}
+}
+
 // SetPath gives the committer's filtered direct path in Draft new keys, from
 // the bottom up, and returns the parent_hash that its new leaf node must have.
 func (st *Staged) SetPath(keys [][]byte) (parentHash []byte, err error) {
@@ -201,9 +177,18 @@ func (st *Staged) SetPath(keys [][]byte) (parentHash []byte, err error) {
 
 // SetLeaf gives the committer the leaf node that it has signed after SetPath.
 func (st *Staged) SetLeaf(leaf wire.LeafNode) error {
+	if st.external {
+		if err := st.verifyResync(&leaf); err != nil {
+			return err
+		}
+	}
 	old, _ := st.state.Tree.Leaf(st.committer)
 	if err := st.Draft.SetLeaf(st.committer, leaf); err != nil {
 		return err
+	}
+	if st.external {
+		st.joined(leaf)
+		return nil
 	}
 	st.renewed(old, leaf)
 	return nil

@@ -17,6 +17,12 @@ func (s State) VerifyProposal(sent Sent, c *Config) error {
 }
 
 func (s State) verifyProposal(sent Sent, c *Config) error {
+	if err := c.accept(sent); err != nil {
+		return err
+	}
+	if err := c.verifySender(sent); err != nil {
+		return err
+	}
 	switch p := sent.Proposal; p.ProposalType {
 	case wire.ProposalTypeAdd:
 		return c.keyPackage(s.Tree.suite, &p.Add.KeyPackage)
@@ -27,11 +33,86 @@ func (s State) verifyProposal(sent Sent, c *Config) error {
 			return fmt.Errorf("remove leaf %d: %w", p.Remove.Removed, ErrBlankLeaf)
 		}
 		return nil
+	case wire.ProposalTypePSK:
+		return s.verifyPSK(&p.PreSharedKey.PSK, c)
+	case wire.ProposalTypeReInit:
+		if p.ReInit.Version < wire.MLS10 {
+			return fmt.Errorf("%w: %v", ErrReInitVersion, p.ReInit.Version)
+		}
+		return nil
+	case wire.ProposalTypeExternalInit:
+		return ErrExternalInit
 	case wire.ProposalTypeGroupContextExtensions:
 		return c.verifyExtensions(s.Tree.suite, p.GroupContextExtensions.Extensions)
+	case wire.ProposalTypeSelfRemove:
+		return s.verifySelfRemove(sent)
 	default:
-		return fmt.Errorf("%w: %v", ErrUnsupportedProposal, p.ProposalType)
+		return c.verifyCustom(sent)
 	}
+}
+
+// verifySender: "Messages from external senders containing proposal types other
+// than the above MUST be rejected", and a new member proposes its own Add
+// (RFC 9420, Section 12.1.8).
+func (c *Config) verifySender(sent Sent) error {
+	if !sent.outside() {
+		return nil
+	}
+	t := sent.Proposal.ProposalType
+	allowed := t == wire.ProposalTypeAdd
+	if sent.external() {
+		switch t {
+		case wire.ProposalTypeRemove, wire.ProposalTypePSK, wire.ProposalTypeReInit, wire.ProposalTypeGroupContextExtensions:
+			allowed = true
+		default:
+			allowed = allowed || c.Custom[t].External
+		}
+	}
+	if !allowed {
+		return fmt.Errorf("%w: %v from %v", ErrProposalSender, t, sent.Outside.SenderType)
+	}
+	return nil
+}
+
+// verifyCustom verifies a proposal of the application's own.
+func (c *Config) verifyCustom(sent Sent) error {
+	rule, ok := c.Custom[sent.Proposal.ProposalType]
+	if !ok {
+		return fmt.Errorf("%w: %v", ErrUnsupportedProposal, sent.Proposal.ProposalType)
+	}
+	if rule.Validate == nil {
+		return nil
+	}
+	if err := rule.Validate(sent); err != nil {
+		return fmt.Errorf("%w: %w", ErrProposalRefused, err)
+	}
+	return nil
+}
+
+// verifyPSK verifies a PreSharedKey (RFC 9420, Section 12.1.4).
+func (s State) verifyPSK(id *wire.PreSharedKeyID, c *Config) error {
+	if n := s.Tree.suite.HashSize(); len(id.PSKNonce) != n {
+		return fmt.Errorf("%w: %d, not %d", ErrPSKNonce, len(id.PSKNonce), n)
+	}
+	if id.PSKType == wire.PSKTypeResumption && id.Usage != wire.ResumptionPSKUsageApplication && id.Usage != c.Succession {
+		return fmt.Errorf("%w: %v", ErrPSKUsage, id.Usage)
+	}
+	return nil
+}
+
+// verifySelfRemove verifies a SelfRemove: a member sends it, in a group all of
+// whose members support it (draft-ietf-mls-extensions).
+func (s State) verifySelfRemove(sent Sent) error {
+	if sent.outside() {
+		return fmt.Errorf("%w: from %v", ErrProposalSender, sent.Outside.SenderType)
+	}
+	if !s.Tree.all(supportsProposal | trait(wire.ProposalTypeSelfRemove)) {
+		return fmt.Errorf("%w: %v", ErrUnsupportedProposal, wire.ProposalTypeSelfRemove)
+	}
+	if _, ok := s.Tree.LeafBytes(sent.Sender); !ok {
+		return fmt.Errorf("self remove of leaf %d: %w", sent.Sender, ErrBlankLeaf)
+	}
+	return nil
 }
 
 // verifyUpdate verifies the leaf node of an Update (RFC 9420, Sections 7.3 and

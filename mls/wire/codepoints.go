@@ -76,7 +76,8 @@ func (t SenderType) String() string {
 // ProposalType is a kind of proposal (RFC 9420, Section 17.4).
 type ProposalType uint16
 
-// The proposal types of RFC 9420, all of them default types.
+// The proposal types of RFC 9420, all of them default types, and that of
+// draft-ietf-mls-extensions.
 const (
 	ProposalTypeAdd                    ProposalType = 1
 	ProposalTypeUpdate                 ProposalType = 2
@@ -85,12 +86,23 @@ const (
 	ProposalTypeReInit                 ProposalType = 5
 	ProposalTypeExternalInit           ProposalType = 6
 	ProposalTypeGroupContextExtensions ProposalType = 7
+	ProposalTypeSelfRemove             ProposalType = 10
 )
+
+// privateUse is where the code points of private use begin (RFC 9420,
+// Section 17.4).
+const privateUse = 0xf000
 
 // String returns the name of the registry, or the number.
 func (t ProposalType) String() string {
+	if t == ProposalTypeSelfRemove {
+		return "self_remove"
+	}
 	return name(t, "add", "update", "remove", "psk", "reinit", "external_init", "group_context_extensions")
 }
+
+// IsPrivate reports whether t is an application's own type: 0xf000 and above.
+func (t ProposalType) IsPrivate() bool { return t >= privateUse }
 
 // IsDefault reports whether every client supports t without listing it
 // (RFC 9420, Section 7.2).
@@ -101,17 +113,23 @@ func (t ProposalType) IsDefault() bool {
 // ExtensionType is a kind of extension (RFC 9420, Section 17.3).
 type ExtensionType uint16
 
-// The extension types of RFC 9420, all of them default types.
+// The extension types of RFC 9420, all of them default types, and the mark of a
+// key package of last resort: 0x000a in the registry and in use, while later
+// drafts of draft-ietf-mls-extensions make it an application component.
 const (
 	ExtensionTypeApplicationID        ExtensionType = 1
 	ExtensionTypeRatchetTree          ExtensionType = 2
 	ExtensionTypeRequiredCapabilities ExtensionType = 3
 	ExtensionTypeExternalPub          ExtensionType = 4
 	ExtensionTypeExternalSenders      ExtensionType = 5
+	ExtensionTypeLastResort           ExtensionType = 10
 )
 
 // String returns the name of the registry, or the number.
 func (t ExtensionType) String() string {
+	if t == ExtensionTypeLastResort {
+		return "last_resort_key_package"
+	}
 	return name(t, "application_id", "ratchet_tree", "required_capabilities", "external_pub", "external_senders")
 }
 

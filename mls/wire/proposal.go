@@ -2,7 +2,9 @@ package wire
 
 // A Proposal proposes one change to a group (RFC 9420, Section 12.1). The
 // field that ProposalType names is set, the others are nil. A proposal of
-// unknown type can not be read, since nothing says where it ends.
+// unknown type can not be read, since nothing says where it ends; those of
+// private use are read as opaque data<V>, as other implementations write them.
+// A self_remove, of draft-ietf-mls-extensions, is empty.
 //
 //	struct {
 //	    ProposalType proposal_type;
@@ -14,6 +16,8 @@ package wire
 //	        case reinit:                   ReInit;
 //	        case external_init:            ExternalInit;
 //	        case group_context_extensions: GroupContextExtensions;
+//	        case self_remove:              struct{};
+//	        case 0xf000..0xffff:           opaque data<V>;
 //	    };
 //	} Proposal;
 type Proposal struct {
@@ -25,6 +29,7 @@ type Proposal struct {
 	ReInit                 *ReInit
 	ExternalInit           *ExternalInit
 	GroupContextExtensions *GroupContextExtensions
+	Data                   []byte // of private use
 }
 
 // Encode writes p.
@@ -45,8 +50,12 @@ func (p Proposal) Encode(w *Writer) {
 		p.ExternalInit.Encode(w)
 	case ProposalTypeGroupContextExtensions:
 		p.GroupContextExtensions.Encode(w)
+	case ProposalTypeSelfRemove:
 	default:
-		panic("BUG: encode proposal of unknown type")
+		if !p.ProposalType.IsPrivate() {
+			panic("BUG: encode proposal of unknown type")
+		}
+		w.Opaque(p.Data)
 	}
 }
 
@@ -68,8 +77,12 @@ func (p *Proposal) Decode(r *Reader) {
 		p.ExternalInit = decodeNew[ExternalInit](r)
 	case ProposalTypeGroupContextExtensions:
 		p.GroupContextExtensions = decodeNew[GroupContextExtensions](r)
+	case ProposalTypeSelfRemove:
 	default:
-		unknown(r, ErrUnknownProposalType, p.ProposalType)
+		if !p.ProposalType.IsPrivate() {
+			unknown(r, ErrUnknownProposalType, p.ProposalType)
+		}
+		p.Data = r.Opaque()
 	}
 }
 
