@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// adminServer answers health, metrics and status on loopback. It has no login:
+// adminServer answers health, metrics, status and profiles on loopback. It has no login:
 // who can reach it runs on this machine.
 type adminServer struct {
 	http *http.Server
@@ -42,6 +43,9 @@ func serveAdmin(l net.Listener, reg *prometheus.Registry, s status) *adminServer
 	mux.HandleFunc("GET /nodes", answer(s.nodes))
 	mux.HandleFunc("GET /peers", answer(s.peers))
 	mux.HandleFunc("GET /rooms", answer(s.rooms))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	a := &adminServer{
 		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10},
 		done: make(chan error, 1),
