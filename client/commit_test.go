@@ -132,6 +132,10 @@ func TestLeaveIsCommittedByAnybodyOnline(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
+		// What was said by one who leaves waited for nothing.
+		if _, err := bob.Send(ops, client.Text("x")); groups.KindOf(err) != groups.Denied {
+			t.Errorf("a device that leaves may send: %v", err)
+		}
 		carol.say("bye") // has to commit first
 		for range 3 {
 			settle()

@@ -160,6 +160,9 @@ func (r *room) enqueue(tx Tx, c Content, d *Device) (*item, error) {
 	if r.State == RoomClosed {
 		return nil, closedError(r.Room, r.Why)
 	}
+	if r.Leaving {
+		return nil, closedError(r.Room, "this device is leaving it")
+	}
 	size := len(c.Text)
 	for _, it := range r.queue {
 		size += len(it.Content.Text)

@@ -93,7 +93,7 @@ func notIn(room groups.RoomID) error {
 }
 
 // closedError says that a room is over for this device.
-func closedError(room groups.RoomID, why string) error {
+func closedError(room groups.RoomID, why string) *groups.Error {
 	if why == "" {
 		why = "this device was removed"
 	}

@@ -194,7 +194,7 @@ func (a *applier) close(why string) error {
 	r.next = make(map[MessageID]*mls.Group)
 	for _, it := range r.queue {
 		if it.State == Queued || it.State == Sent {
-			it.State, it.Problem = Failed, closedError(r.Room, why).Error()
+			it.State, it.Problem = Failed, closedError(r.Room, why).Text
 			if err := it.put(a.tx); err != nil {
 				return err
 			}
