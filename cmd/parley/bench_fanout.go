@@ -243,7 +243,7 @@ func (d *delivery) count(ctx context.Context, ended chan error) (*result, error)
 		d.stage("fanout: %.0f deliveries a second", float64(now-before)/time.Since(begin).Seconds())
 	}
 	after, _ := d.total()
-	r := &result{Op: "fanout", N: after - before, Seconds: time.Since(begin).Seconds(), Bytes: d.load.bytes.Load() / max(d.load.accepted.Load(), 1)}
+	r := &result{Op: "fanout", N: after - before, Seconds: time.Since(begin).Seconds(), Bytes: d.load.length()}
 	r.PerSecond = float64(r.N) / r.Seconds
 	r.Note = fmt.Sprintf("deliveries of %.0f messages a second; received, not opened", float64(d.load.accepted.Load()-accepted)/r.Seconds)
 	return r, nil

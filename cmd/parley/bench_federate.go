@@ -116,7 +116,7 @@ func (b *loadBench) across(ctx context.Context, l *load, reader *benchDevice) (*
 	if err != nil {
 		return nil, fmt.Errorf("%d of %d messages have arrived: %w", a.count.Load(), l.accepted.Load(), err)
 	}
-	r := &result{Op: "federate", N: a.count.Load(), Seconds: time.Since(start).Seconds(), Bytes: l.bytes.Load() / max(l.accepted.Load(), 1)}
+	r := &result{Op: "federate", N: a.count.Load(), Seconds: time.Since(start).Seconds(), Bytes: l.length()}
 	r.PerSecond = float64(r.N) / r.Seconds
 	r.Note = fmt.Sprintf("accepted in %.1f s, stored at the other site in %.1f s", took.Seconds(), r.Seconds)
 	stream.Close()

@@ -32,7 +32,8 @@ type load struct {
 	text     string
 	rate     float64      // messages a second of all senders; 0: as many as go
 	accepted atomic.Int64 // receipts
-	bytes    atomic.Int64 // of bodies that have left
+	left     atomic.Int64 // messages that have left
+	bytes    atomic.Int64 // of their bodies
 
 	mu      sync.Mutex
 	counted *stopwatch // nil while nothing is measured
@@ -74,6 +75,9 @@ func newLoad(rooms []*benchRoom, size int) *load {
 	}
 	return l
 }
+
+// length is how long a message is as it travels, in bytes.
+func (l *load) length() int64 { return l.bytes.Load() / max(l.left.Load(), 1) }
 
 // measure starts and stops the watch: it returns what was measured since.
 func (l *load) measure(w *stopwatch) {
@@ -196,6 +200,7 @@ func (s *sender) send(n int, due time.Time) error {
 	}
 	s.room.keep()
 	s.load.bytes.Add(int64(bytes))
+	s.load.left.Add(int64(n))
 	return s.stream.Send(req)
 }
 

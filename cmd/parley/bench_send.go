@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"parley/groups"
 )
 
 // A loadBench is what a benchmark with gateways was asked for.
@@ -183,7 +181,7 @@ func (b *loadBench) watch(ctx context.Context, l *load, op string, ended chan er
 	defer tick.Stop()
 	start, w := time.Now(), newStopwatch()
 	var began time.Time
-	var first, bytes int64
+	var first int64
 	for {
 		select {
 		case <-tick.C:
@@ -193,23 +191,17 @@ func (b *loadBench) watch(ctx context.Context, l *load, op string, ended chan er
 		now, accepted := time.Now(), l.accepted.Load()
 		switch {
 		case began.IsZero() && now.Sub(start) >= warmUp:
-			began, first, bytes = now, accepted, l.bytes.Load()
+			began, first = now, accepted
 			l.measure(w)
 		case began.IsZero():
 		case b.messages > 0 && accepted-first >= b.messages, b.messages == 0 && now.Sub(began).Seconds() >= b.seconds:
 			l.measure(nil)
-			r := &result{Op: op, N: accepted - first, Seconds: now.Sub(began).Seconds()}
+			r := &result{Op: op, N: accepted - first, Seconds: now.Sub(began).Seconds(), Bytes: l.length()}
 			r.PerSecond = float64(r.N) / r.Seconds
-			r.Bytes = (l.bytes.Load() - bytes) / max(r.N, 1)
 			w.spread(r)
 			return r, nil
 		default:
 			b.stage("%s: %.0f a second", op, float64(accepted-first)/now.Sub(began).Seconds())
 		}
 	}
-}
-
-// userOf names a person of a site.
-func userOf(s *rigSite, name string) groups.UserID {
-	return groups.UserID("mimi://" + string(s.name) + "/u/" + name)
 }

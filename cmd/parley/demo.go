@@ -127,14 +127,14 @@ func (d *demo) run(ctx context.Context, once bool) error {
 // stayUp says how to join, and waits for Ctrl-C or for a process that ends.
 func (d *demo) stayUp(ctx context.Context) error {
 	lines := []string{
-		bold("\nJoin the room from other terminals:\n"),
+		"", bold("Join the room from other terminals:"), "",
 		fmt.Sprintf("  %s --home %s chat ops", d.parley, filepath.Join(d.dir, d.laptop.home)),
 		fmt.Sprintf("  %s --home %s chat ops@%s", d.parley, filepath.Join(d.dir, d.bob.home), d.alpha.name),
-		bold("\nLook behind:\n"),
+		"", bold("Look behind:"), "",
 		fmt.Sprintf("  %s node ls --admin %s", d.parley, d.alpha.nodes[0].Admin),
 		fmt.Sprintf("  %s peer ls --admin %s", d.parley, d.beta.nodes[0].Admin),
 		fmt.Sprintf("  %s --home %s room log ops", d.parley, filepath.Join(d.dir, d.laptop.home)),
-		faint("\nCtrl-C ends all of it."),
+		"", faint("Ctrl-C ends all of it."),
 	}
 	for _, l := range lines {
 		if err := d.print("%s\n", l); err != nil {
