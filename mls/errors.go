@@ -54,7 +54,13 @@ var (
 	ErrReplay = errors.New("message key already used or forgotten")
 	// ErrRecord says that stored records are not what this package wrote.
 	ErrRecord = errors.New("stored records do not fit")
-	// ErrGeneration says that a message is further ahead than MaxForward.
+	// ErrRoomKeyGone says that the epoch's encryption secret has been spent: the
+	// room key can be had at the start of an epoch only.
+	ErrRoomKeyGone = errors.New("room key is gone")
+	// ErrNoProof says that the leaf of a message's sender was not proven.
+	ErrNoProof = errors.New("no proof of the sender's leaf")
+	// ErrGeneration says that a message is further ahead than MaxForward, or than
+	// MaxHistory.
 	ErrGeneration = errors.New("message generation out of bounds")
 )
 

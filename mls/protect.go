@@ -99,10 +99,10 @@ func (e *epoch) use(u *used) {
 	u.ratchet.apply(&u.step)
 }
 
-// nonce is the key schedule's nonce under the reuse guard (RFC 9420,
+// guarded is the key schedule's nonce under the reuse guard (RFC 9420,
 // Section 6.3.1).
-func (u *used) nonce(guard [4]byte) [nonceSize]byte {
-	nonce := u.step.nonce
+func (k *messageKey) guarded(guard [4]byte) [nonceSize]byte {
+	nonce := k.nonce
 	for i, b := range guard {
 		nonce[i] ^= b
 	}
@@ -120,7 +120,7 @@ func (e *epoch) protectPrivate(ac *wire.AuthenticatedContent, padding int) ([]by
 	}
 	data := wire.SenderData{LeafIndex: u.leaf, Generation: u.step.generation}
 	rand.Read(data.ReuseGuard[:])
-	nonce := u.nonce(data.ReuseGuard)
+	nonce := u.step.guarded(data.ReuseGuard)
 	m := wire.PrivateMessage{
 		GroupID:           c.GroupID,
 		Epoch:             c.Epoch,
@@ -164,15 +164,26 @@ func (e *epoch) unprotectPrivate(m *wire.PrivateMessage, leaf leafReader) (wire.
 	if err != nil {
 		return ac, u, fmt.Errorf("private message of leaf %d: %w", data.LeafIndex, err)
 	}
-	nonce := u.nonce(data.ReuseGuard)
-	key := u.step.key[:e.suite.KeySize()]
-	plaintext, err := e.suite.Open(nil, m.Ciphertext, suite.Sealing{Key: key, Nonce: nonce[:], AAD: wire.Marshal(m.ContentAAD())})
+	if ac, err = e.openContent(m, &data, &u.step.messageKey); err != nil {
+		return ac, u, err
+	}
+	return ac, u, e.verify(signatureKey(sender), &ac)
+}
+
+// openContent opens a PrivateMessage with the key that its sender data asks
+// for. Who signed it is still to be checked.
+func (e *epoch) openContent(m *wire.PrivateMessage, data *wire.SenderData, k *messageKey) (wire.AuthenticatedContent, error) {
+	ac := wire.AuthenticatedContent{WireFormat: wire.WireFormatPrivateMessage}
+	nonce := k.guarded(data.ReuseGuard)
+	plaintext, err := e.suite.Open(nil, m.Ciphertext, suite.Sealing{
+		Key: k.key[:e.suite.KeySize()], Nonce: nonce[:], AAD: wire.Marshal(m.ContentAAD()),
+	})
 	if err != nil {
-		return ac, u, fmt.Errorf("private message of leaf %d: %w", data.LeafIndex, err)
+		return ac, fmt.Errorf("private message of leaf %d: %w", data.LeafIndex, err)
 	}
 	content, err := wire.ParsePrivateMessageContent(plaintext, m.ContentType)
 	if err != nil {
-		return ac, u, err
+		return ac, err
 	}
 	ac.Auth = content.Auth
 	ac.Content = wire.FramedContent{
@@ -185,7 +196,7 @@ func (e *epoch) unprotectPrivate(m *wire.PrivateMessage, leaf leafReader) (wire.
 		Proposal:          content.Proposal,
 		Commit:            content.Commit,
 	}
-	return ac, u, e.verify(signatureKey(sender), &ac)
+	return ac, nil
 }
 
 // sealSenderData encrypts who sent m with which key (RFC 9420,
