@@ -44,6 +44,7 @@ type subscription struct {
 
 	// Owned by the loop.
 	checked bool
+	warned  bool       // that start is past our log
 	until   groups.Seq // the last entry the peer may have, 0 without end
 }
 

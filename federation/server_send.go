@@ -50,7 +50,11 @@ func (v *server) check(s *subscription) error {
 		}
 		s.until = until
 	}
-	if s.checked || info.Head.Seq < s.start.Seq {
+	if s.checked {
+		return nil
+	}
+	if info.Head.Seq < s.start.Seq {
+		v.ahead(s, info)
 		return nil
 	}
 	s.checked = true
@@ -75,6 +79,17 @@ func (v *server) check(s *subscription) error {
 		return groups.Errorf(groups.Invalid, "entry %d is %s here", s.start.Seq, held)
 	}
 	return nil
+}
+
+// ahead tells the operator of a follower that says it holds what its owner,
+// here, does not. It is no proof: the room goes on.
+func (v *server) ahead(s *subscription, info groups.RoomInfo) {
+	if !info.Owned || s.warned {
+		return
+	}
+	s.warned = true
+	v.link.node.log.Error("a follower holds more of a room than its owner here: was this node's data put back to an older copy?",
+		"room", string(s.room), "peer", string(v.link.peer), "ours", uint64(info.Head.Seq), "theirs", uint64(s.start.Seq))
 }
 
 // send puts a page on its lanes: messages in one piece, the others one by one
