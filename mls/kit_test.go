@@ -50,6 +50,7 @@ type person struct {
 	signer *suite.SignaturePrivateKey
 	group  *Group
 	shelf  shelf
+	policy Policy
 }
 
 func newPerson(t testing.TB, s *suite.Suite, name string) *person {
@@ -79,6 +80,7 @@ func (p *person) create(t testing.TB) {
 	t.Helper()
 	g, err := Create(CreateOptions{
 		Suite: p.suite, Identity: p.identity(), Leaf: KeyPackageOptions{Now: start}, Credentials: anyone{},
+		Policy: p.policy,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -91,11 +93,22 @@ func (p *person) join(t testing.TB, kp *KeyPackage, welcome []byte, tr *tree.Tre
 	t.Helper()
 	g, err := Join(JoinOptions{
 		Welcome: welcome, KeyPackage: kp, Signer: p.signer, RatchetTree: wire.Marshal(tr), Credentials: anyone{},
+		Policy: p.policy,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.group = g
+}
+
+// unlock gives everybody a policy that accepts whoever comes, and pre-shared keys.
+func unlock(list []*person, policy Policy) {
+	if policy.Accept == nil {
+		policy.Accept = everything
+	}
+	for _, p := range list {
+		p.policy, p.group.policy = policy, policy
+	}
 }
 
 func commit(t testing.TB, g *Group, o CommitOptions) *Pending {

@@ -80,7 +80,7 @@ func (p *person) reload(t testing.TB) {
 		t.Fatalf("%s: changes do not add up to what there is", p.name)
 	}
 	g, err := Load(LoadOptions{
-		Records: s.all(), Signers: []*suite.SignaturePrivateKey{p.signer}, Credentials: anyone{},
+		Records: s.all(), Signers: []*suite.SignaturePrivateKey{p.signer}, Credentials: anyone{}, Policy: p.policy,
 	})
 	if err != nil {
 		t.Fatal(err)

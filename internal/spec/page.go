@@ -10,16 +10,14 @@ import (
 
 // A row is what is known of one section of one document.
 type row struct {
-	section, title, later string
-	code, tests           []string // files, sorted, once each
+	section, title string
+	code, tests    []string // files, sorted, once each
 }
 
 // status is yes where code and tests cite the section, partial where one of
-// them does, no where none does or the work is a later one's.
+// them does, no where none does.
 func (r row) status() string {
 	switch {
-	case r.later != "":
-		return "no"
 	case len(r.code) > 0 && len(r.tests) > 0:
 		return "yes"
 	case len(r.code)+len(r.tests) > 0:
@@ -33,11 +31,7 @@ func (r row) status() string {
 func page(all []citation) (string, error) {
 	rows := map[string][]*row{}
 	for _, s := range sections {
-		r := &row{section: s.number, title: s.title}
-		if s.later != prose {
-			r.later = s.later
-		}
-		rows["RFC 9420"] = append(rows["RFC 9420"], r)
+		rows["RFC 9420"] = append(rows["RFC 9420"], &row{section: s.number, title: s.title})
 	}
 	for _, c := range all {
 		r := find(rows[c.doc], c.section)
@@ -69,8 +63,7 @@ func find(rows []*row, section string) *row {
 const head = `# What is enforced where
 
 Written by ` + "`make gen`" + ` from the citations in code and tests; do not edit. **yes**: code enforces the section and a test cites it. **partial**: only
-one of the two. **no**: nothing cites it, or it belongs to work that is not done yet, which is then named. Files may stand in such a row
-because they read and write the section's structures without acting on them.
+one of the two. **no**: nothing cites it.
 `
 
 // render writes the page: known documents in their order, others by name.
@@ -109,18 +102,14 @@ func renderDocument(b *strings.Builder, d document, rows []*row) {
 		if whole || len(r.code)+len(r.tests) == 0 && isProse(d.name, r.section) {
 			continue
 		}
-		status := r.status()
-		if r.later != "" {
-			status += " (" + r.later + ")"
-		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", cmp.Or(r.section, "-"), r.title, status, files(r.code), files(r.tests))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", cmp.Or(r.section, "-"), r.title, r.status(), files(r.code), files(r.tests))
 	}
 }
 
 // isProse says whether a section of RFC 9420 asks for nothing.
 func isProse(doc, number string) bool {
 	return doc == "RFC 9420" && slices.ContainsFunc(sections, func(s section) bool {
-		return s.number == number && s.later == prose
+		return s.number == number && s.kind == prose
 	})
 }
 

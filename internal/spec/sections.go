@@ -1,16 +1,14 @@
 package main
 
-// What a section of RFC 9420 is to us, where it is not the name of the later
-// work it belongs to.
+// What a section of RFC 9420 is to us.
 const (
 	rule  = ""      // it has requirements: a row always
 	prose = "prose" // explanation or registry: a row only if cited
 )
 
-// A section is one heading of RFC 9420. With later set, what it asks for is
-// not built, whatever parses its structures.
+// A section is one heading of RFC 9420.
 type section struct {
-	number, title, later string
+	number, title, kind string
 }
 
 // sections are the headings of RFC 9420.
@@ -61,10 +59,10 @@ var sections = []section{
 	{"8", "Key Schedule", rule},
 	{"8.1", "Group Context", rule},
 	{"8.2", "Transcript Hashes", rule},
-	{"8.3", "External Initialization", "external joins"},
-	{"8.4", "Pre-Shared Keys", "pre-shared keys"},
+	{"8.3", "External Initialization", rule},
+	{"8.4", "Pre-Shared Keys", rule},
 	{"8.5", "Exporters", rule},
-	{"8.6", "Resumption PSK", "pre-shared keys"},
+	{"8.6", "Resumption PSK", rule},
 	{"8.7", "Epoch Authenticators", rule},
 	{"9", "Secret Tree", rule},
 	{"9.1", "Encryption Keys", rule},
@@ -73,16 +71,16 @@ var sections = []section{
 	{"10.1", "KeyPackage Validation", rule},
 	{"11", "Group Creation", rule},
 	{"11.1", "Required Capabilities", rule},
-	{"11.2", "Reinitialization", "reinitialisation"},
-	{"11.3", "Subgroup Branching", "subgroups"},
+	{"11.2", "Reinitialization", rule},
+	{"11.3", "Subgroup Branching", rule},
 	{"12", "Group Evolution", prose},
 	{"12.1", "Proposals", rule},
 	{"12.1.1", "Add", rule},
 	{"12.1.2", "Update", rule},
 	{"12.1.3", "Remove", rule},
-	{"12.1.4", "PreSharedKey", "pre-shared keys"},
-	{"12.1.5", "ReInit", "reinitialisation"},
-	{"12.1.6", "ExternalInit", "external joins"},
+	{"12.1.4", "PreSharedKey", rule},
+	{"12.1.5", "ReInit", rule},
+	{"12.1.6", "ExternalInit", rule},
 	{"12.1.7", "GroupContextExtensions", rule},
 	{"12.1.8", "External Proposals", rule},
 	{"12.1.8.1", "External Senders Extension", rule},
@@ -93,7 +91,7 @@ var sections = []section{
 	{"12.4.2", "Processing a Commit", rule},
 	{"12.4.3", "Adding Members to the Group", prose},
 	{"12.4.3.1", "Joining via Welcome Message", rule},
-	{"12.4.3.2", "Joining via External Commits", "external joins"},
+	{"12.4.3.2", "Joining via External Commits", rule},
 	{"12.4.3.3", "Ratchet Tree Extension", rule},
 	{"13", "Extensibility", rule},
 	{"13.1", "Additional Cipher Suites", prose},

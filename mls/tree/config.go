@@ -28,7 +28,7 @@ type Config struct {
 	// new members, and in external commits.
 	Accept func(Sent) error
 	// Custom are the application's own proposal types. Those that are not in it
-	// are refused with ErrUnsupportedProposal.
+	// are refused with ErrUnsupportedProposal; nil refuses all.
 	Custom map[wire.ProposalType]CustomProposal
 	// Succession is the usage, beside application, that a resumption PSK may have:
 	// reinit or branch where a group is founded that way. Zero: no other.

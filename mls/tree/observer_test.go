@@ -436,8 +436,10 @@ func (c *cast) addX509(change func(k *wire.KeyPackage)) wire.Proposal {
 	return p
 }
 
-// TestObserverRefuses breaks each rule alone; the error names it and the
-// observer is what it was, to the byte.
+// TestObserverRefuses breaks each rule alone (RFC 9420, Sections 5.3, 5.3.1,
+// 6, 6.1, 6.2, 7.2, 7.3, 7.6, 7.9, 7.9.2, 10, 10.1, 11.1, 12.1.3, 12.1.7,
+// 12.1.8.1, 12.2, 12.4, 12.4.2 and 13.4); the error names it and the observer
+// is what it was, to the byte.
 func TestObserverRefuses(t *testing.T) {
 	c := newCast(t, 5)
 	for i := range wire.LeafIndex(5) {

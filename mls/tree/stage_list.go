@@ -72,7 +72,7 @@ func (l *listing) among(sent Sent) error {
 		}
 		return l.leaf(p.Remove.Removed)
 	case wire.ProposalTypeSelfRemove:
-		if sent.Sender == st.committer {
+		if sent.ByReference && sent.Sender == st.committer {
 			return ErrRemoveCommitter
 		}
 		return l.selfRemove(sent)
