@@ -93,8 +93,7 @@ func (b *loadBench) fanout(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	res.Devices, res.Rooms, res.Size = b.devices, 1, b.size
-	if err := b.report(res); err != nil {
+	if err := b.tell(res); err != nil {
 		return err
 	}
 	return b.end()

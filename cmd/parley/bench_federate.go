@@ -72,8 +72,7 @@ func (b *loadBench) federate(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	res.Devices, res.Rooms, res.Size = b.devices, b.rooms, b.size
-	if err := b.report(res); err != nil {
+	if err := b.tell(res); err != nil {
 		return err
 	}
 	return b.end()

@@ -135,9 +135,10 @@ func (s *sender) run(ctx context.Context, enough func() bool) error {
 // flood sends as much as the window lets it.
 func (s *sender) flood(ctx context.Context, enough func() bool) error {
 	for !enough() {
-		n, err := s.take(ctx)
+		n, err := s.take(ctx, most)
 		if err == nil {
-			err = s.send(n, time.Now())
+			now := time.Now()
+			err = s.send(n, func(int) time.Time { return now })
 		}
 		if err != nil {
 			return err
@@ -146,8 +147,8 @@ func (s *sender) flood(ctx context.Context, enough func() bool) error {
 	return nil
 }
 
-// take waits until something may be sent, and takes what else may.
-func (s *sender) take(ctx context.Context) (n int, err error) {
+// take waits until something may be sent, and takes what else may, up to most.
+func (s *sender) take(ctx context.Context, most int) (n int, err error) {
 	select {
 	case s.credit <- struct{}{}:
 	case <-ctx.Done():
@@ -164,29 +165,28 @@ func (s *sender) take(ctx context.Context) (n int, err error) {
 }
 
 // pace sends at a fixed rate, whatever comes back: a message that has to wait
-// is late from the time at which it should have left.
+// is late from the time at which it should have left. What is due already goes
+// together.
 func (s *sender) pace(ctx context.Context, enough func() bool) error {
 	interval := time.Duration(float64(time.Second) * float64(len(s.load.senders)) / s.load.rate)
 	next := time.Now().Add(time.Duration(s.phase * float64(interval)))
 	for !enough() {
-		if wait := time.Until(next); wait > 0 {
-			time.Sleep(wait) // the rhythm of the load, not a wait for something
+		time.Sleep(time.Until(next)) // the rhythm of the load, not a wait for something
+		due := 1 + int(time.Since(next)/interval)
+		n, err := s.take(ctx, min(due, most))
+		if err == nil {
+			err = s.send(n, func(i int) time.Time { return next.Add(time.Duration(i) * interval) })
 		}
-		select {
-		case s.credit <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err := s.send(1, next); err != nil {
+		if err != nil {
 			return err
 		}
-		next = next.Add(interval)
+		next = next.Add(time.Duration(n) * interval)
 	}
 	return nil
 }
 
-// send seals and submits n messages that were due at a time.
-func (s *sender) send(n int, due time.Time) error {
+// send seals and submits n messages; due says when each should have left.
+func (s *sender) send(n int, due func(i int) time.Time) error {
 	req := &devicev1.SubmitStreamRequest{Submissions: make([]*devicev1.Submission, n)}
 	bytes := 0
 	for i := range req.Submissions {
@@ -194,7 +194,7 @@ func (s *sender) send(n int, due time.Time) error {
 		if err != nil {
 			return err
 		}
-		s.sent.set(serialOf(sub.Id), due)
+		s.sent.set(serialOf(sub.Id), due(i))
 		req.Submissions[i] = sub
 		bytes += len(sub.Body)
 	}

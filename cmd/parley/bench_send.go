@@ -18,6 +18,7 @@ type loadBench struct {
 	size     int
 	seconds  float64
 	messages int64
+	rate     float64
 }
 
 // warmUp is how long a load runs before it is measured.
@@ -50,8 +51,8 @@ func (b *loadBench) check() error {
 		return usagef("--rooms %d: a device sends into at most %d, so there have to be more --devices", b.rooms, mostStreams)
 	case b.size < 1 || b.size > mostSize:
 		return usagef("--size %d: from 1 to %d bytes", b.size, mostSize)
-	case b.seconds <= 0 || b.messages < 0:
-		return usagef("--seconds has to be more than 0, --messages not less")
+	case b.seconds <= 0 || b.messages < 0 || b.rate < 0:
+		return usagef("--seconds has to be more than 0, --messages and --rate not less")
 	}
 	return nil
 }
@@ -66,8 +67,8 @@ encryption in each device; a message counts when its receipt has come and the he
 covers it is verified: then it is synced to the gateway's disk.
 
   send          as many as go: p50 and p99 are of full queues
-  send_latency  at half that rate, evenly: p50 and p99 are from the moment at which a
-                message was due to its receipt
+  send_latency  at half that rate, or at --rate, evenly: p50 and p99 are from the moment
+                at which a message was due to its receipt
 
 ` + benchHelp,
 		Args: arguments(0, 0, "no argument"),
@@ -82,6 +83,7 @@ covers it is verified: then it is synced to the gateway's disk.
 	b.flags(cmd)
 	cmd.Flags().IntVar(&b.devices, "devices", 16, "how many devices send")
 	cmd.Flags().IntVar(&b.rooms, "rooms", 16, "into how many rooms")
+	cmd.Flags().Float64Var(&b.rate, "rate", 0, "measure send_latency alone, at this many messages a second")
 	return cmd
 }
 
@@ -97,23 +99,32 @@ func (b *loadBench) send(ctx context.Context) (err error) {
 		return err
 	}
 	l := newLoad(rooms, b.size)
-	full, err := b.measure(ctx, l, "send")
-	if err != nil {
-		return err
-	}
-	l.rate = full.PerSecond / 2
-	half, err := b.measure(ctx, l, "send_latency")
-	if err != nil {
-		return err
-	}
-	half.Note = fmt.Sprintf("at %.0f a second", l.rate)
-	for _, res := range []*result{full, half} {
-		res.Devices, res.Rooms, res.Size = b.devices, b.rooms, b.size
-		if err := b.report(res); err != nil {
+	if b.rate == 0 {
+		full, err := b.measure(ctx, l, "send")
+		if err != nil {
+			return err
+		}
+		b.rate = full.PerSecond / 2
+		if err := b.tell(full); err != nil {
 			return err
 		}
 	}
+	l.rate = b.rate
+	even, err := b.measure(ctx, l, "send_latency")
+	if err != nil {
+		return err
+	}
+	even.Note = fmt.Sprintf("at %.0f a second", l.rate)
+	if err := b.tell(even); err != nil {
+		return err
+	}
 	return b.end()
+}
+
+// tell reports a measurement of a load.
+func (b *loadBench) tell(r *result) error {
+	r.Devices, r.Rooms, r.Size = b.devices, b.rooms, b.size
+	return b.report(r)
 }
 
 // makeRooms makes devices and their rooms: the devices make them in turn; if
