@@ -165,6 +165,8 @@ func (o *ExternalJoinOptions) stage(g *Group, values []wire.Proposal) (*committe
 	}
 	g.epoch.own = c.staged.Change.Sender
 	c.keys, c.signer = g.keys, g.signer
+	o.Leaf.Extensions = nil // there is no key package
+	o.Leaf.Capabilities = capabilities(g.suite, o.Leaf)
 	c.renewLeaf = o.leaf
 	leaf, _ := o.leaf(nil)
 	return c, c.staged.Join(leaf)
@@ -172,13 +174,11 @@ func (o *ExternalJoinOptions) stage(g *Group, values []wire.Proposal) (*committe
 
 // leaf is the client's leaf node, unsigned.
 func (o *ExternalJoinOptions) leaf(key []byte) (wire.LeafNode, *suite.SignaturePrivateKey) {
-	options := o.Leaf
-	options.Extensions = nil
 	return wire.LeafNode{
 		EncryptionKey:  key,
 		SignatureKey:   o.Identity.Signer.PublicKey(),
 		Credential:     o.Identity.Credential,
-		Capabilities:   capabilities(options),
+		Capabilities:   o.Leaf.Capabilities,
 		LeafNodeSource: wire.LeafNodeSourceCommit,
 		Extensions:     o.Leaf.LeafExtensions,
 	}, o.Identity.Signer

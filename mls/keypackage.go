@@ -40,8 +40,9 @@ type KeyPackageOptions struct {
 	LastResort bool
 }
 
-// DefaultCapabilities are what this package supports: every suite it has,
-// basic and X.509 credentials, and beyond the default types the proposal
+// DefaultCapabilities are what this package supports: the suites of RFC 9420
+// that it has (a key package of another suite adds that one: in a large tree,
+// bytes of a leaf count), basic and X.509 credentials, and beyond the default types the proposal
 // self_remove. Extensions that the application understands are appended.
 func DefaultCapabilities(extensions ...wire.ExtensionType) wire.Capabilities {
 	c := wire.Capabilities{
@@ -51,7 +52,9 @@ func DefaultCapabilities(extensions ...wire.ExtensionType) wire.Capabilities {
 		Credentials: []wire.CredentialType{wire.CredentialTypeBasic, wire.CredentialTypeX509},
 	}
 	for _, id := range suite.IDs() {
-		c.CipherSuites = append(c.CipherSuites, wire.CipherSuite(id))
+		if !id.IsDraft() {
+			c.CipherSuites = append(c.CipherSuites, wire.CipherSuite(id))
+		}
 	}
 	return c
 }
@@ -122,7 +125,7 @@ func newLeaf(s *suite.Suite, id Identity, key *suite.HPKEPrivateKey, o KeyPackag
 		EncryptionKey:  key.PublicKey(),
 		SignatureKey:   id.Signer.PublicKey(),
 		Credential:     id.Credential,
-		Capabilities:   capabilities(o),
+		Capabilities:   capabilities(s, o),
 		LeafNodeSource: wire.LeafNodeSourceKeyPackage,
 		Lifetime: wire.Lifetime{
 			NotBefore: seconds(o.Now.Add(-clockSkew)),
@@ -133,12 +136,15 @@ func newLeaf(s *suite.Suite, id Identity, key *suite.HPKEPrivateKey, o KeyPackag
 	return leaf, signLeaf(&leaf, id.Signer, nil, 0)
 }
 
-// capabilities returns the capabilities o asks for, with the types of its
-// extensions.
-func capabilities(o KeyPackageOptions) wire.Capabilities {
+// capabilities returns the capabilities o asks for, with the suite of the group
+// and the types of its extensions.
+func capabilities(s *suite.Suite, o KeyPackageOptions) wire.Capabilities {
 	c := o.Capabilities
 	if len(c.Versions) == 0 {
 		c = DefaultCapabilities()
+		if s.ID().IsDraft() {
+			c.CipherSuites = append(c.CipherSuites, wire.CipherSuite(s.ID()))
+		}
 	}
 	c.Extensions = append([]wire.ExtensionType(nil), c.Extensions...)
 	for _, list := range []wire.Extensions{o.LeafExtensions, o.Extensions} {
