@@ -47,11 +47,27 @@ func serveAdmin(l net.Listener, reg *prometheus.Registry, s status) *adminServer
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	a := &adminServer{
-		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10},
+		http: &http.Server{Handler: fromHere(mux), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10},
 		done: make(chan error, 1),
 	}
 	go func() { a.done <- a.http.Serve(l) }()
 	return a
+}
+
+// fromHere answers only who asked for a loopback address: a page in a browser
+// on this machine may give its own name that address, and not the reverse.
+func fromHere(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if !isLoopback(host) {
+			http.Error(w, "ask for a loopback address, such as 127.0.0.1", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func answer(read func() any) http.HandlerFunc {

@@ -1,12 +1,20 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
+	"crypto/x509"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
+
+	"parley/coi"
+	"parley/groups"
 )
 
 // madeByPKI returns the config of a node whose PKI parley-pki made.
@@ -23,6 +31,87 @@ func madeByPKI(t *testing.T) *config {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// "The peer's certificate names its site": a device is no node, a node is no
+// device, whatever of this site they are.
+func TestCertificatesAreGoodForOnePurpose(t *testing.T) {
+	c := madeByPKI(t)
+	id, err := loadIdentity(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	if node, _, err := id.VerifyNode(id.tls.Certificate, now); err != nil || node != id.node {
+		t.Errorf("the node is %q, %v", node, err)
+	}
+	if _, _, _, err := (authenticator{id}).Device(id.tls.Certificate, now); groups.KindOf(err) != groups.Denied {
+		t.Errorf("a node logs in as a device: %v", err)
+	}
+	if _, _, err := id.VerifyNode(id.chain, now); groups.KindOf(err) != groups.Denied {
+		t.Errorf("an ordering certificate opens a link: %v", err)
+	}
+	device := deviceChain(t, filepath.Dir(c.Identity.CA))
+	if d, _, _, err := (authenticator{id}).Device(device, now); err != nil || d != "mimi://alpha.example/d/alice/laptop" {
+		t.Errorf("the device is %q, %v", d, err)
+	}
+	if _, _, err := id.VerifyNode(device, now); groups.KindOf(err) != groups.Denied {
+		t.Errorf("a device opens a link: %v", err)
+	}
+	if _, err := id.learn(device); groups.KindOf(err) != groups.Denied {
+		t.Errorf("a device signs heads: %v", err)
+	}
+	late := now.Add(20 * 365 * 24 * time.Hour)
+	if _, _, err := id.VerifyNode(id.tls.Certificate, late); groups.KindOf(err) != groups.Denied {
+		t.Errorf("a certificate that has ended opens a link: %v", err)
+	}
+}
+
+// deviceChain has the PKI in dir issue a certificate for alice's laptop.
+func deviceChain(t *testing.T, dir string) [][]byte {
+	t.Helper()
+	read := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	certs, err := coi.ParseCertificatesPEM(read("device-ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := coi.ParseKeyPEM(read("device-ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer := &coi.CA{Site: "alpha.example", Cert: certs[0], Key: key}
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := coi.Name{Purpose: coi.Device, Site: "alpha.example", Local: "alice", Device: "laptop"}
+	cert, err := issuer.IssueDevice(name, public, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return coi.Chain(append([]*x509.Certificate{cert}, certs...)...)
+}
+
+// A page in a browser could read the admin port by giving its own name the
+// address 127.0.0.1.
+func TestAdminPortAnswersWhoAskedForLoopback(t *testing.T) {
+	h := fromHere(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	for host, want := range map[string]int{
+		"127.0.0.1:8445": 200, "localhost:8445": 200, "[::1]:8445": 200, "127.0.0.1": 200,
+		"evil.example:8445": 403, "evil.example": 403, "": 403, "192.0.2.1:8445": 403,
+	} {
+		r, w := httptest.NewRequest("GET", "/nodes", nil), httptest.NewRecorder()
+		r.Host = host
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%q: %d, want %d", host, w.Code, want)
+		}
+	}
 }
 
 // Two links that told of one ordering certificate at a time wrote one file:

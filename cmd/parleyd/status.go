@@ -17,7 +17,7 @@ type nodeRow struct {
 	Rooms   uint32        `json:"rooms"`
 	Load    uint32        `json:"load_percent"`
 	RTT     float64       `json:"rtt_ms"`
-	Since   time.Time     `json:"since"`
+	Since   time.Time     `json:"since,omitzero"` // not of this node itself
 }
 
 type peerRow struct {
