@@ -124,7 +124,7 @@ func TestKnownSeals(t *testing.T) {
 }
 
 // What a Sealer makes is what the standard library opens, whatever the length
-// of the info, and as often as it is asked.
+// of the info, and as often as it is asked (RFC 9420, Section 5.1.3).
 func TestSealerAgainstStandardLibrary(t *testing.T) {
 	eachSuite(t, func(t *testing.T, s *Suite) {
 		for _, n := range []int{0, 1, 63, 64, 16384, 100000} {
