@@ -108,7 +108,7 @@ func (n *localNode) config() string {
 		}
 		b.WriteString("]\n")
 	}
-	fmt.Fprintf(&b, "[limits]\nlow_water = \"64MiB\"\n%s[log]\nlevel = \"info\"\nformat = \"text\"\n", n.Limits)
+	fmt.Fprintf(&b, "[limits]\nlow_water = \"64MiB\"\nballast = \"0\"\n%s[log]\nlevel = \"info\"\nformat = \"text\"\n", n.Limits)
 	return b.String()
 }
 

@@ -70,6 +70,7 @@ type limitsConfig struct {
 	CommitBurst       int     `toml:"commit_burst" comment:"0: the default of 10"`
 	ClaimsPerHour     int     `toml:"claims_per_hour" comment:"of one device for one user, 0: the default of 10"`
 	LowWater          string  `toml:"low_water,omitempty" comment:"free disk below which writes stop, such as 2GiB"`
+	Ballast           string  `toml:"ballast,omitempty" comment:"disk set aside so that a full one can be tidied up, such as 256MiB; 0: none"`
 }
 
 type logConfig struct {

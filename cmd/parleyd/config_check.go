@@ -108,6 +108,19 @@ func (l limitsConfig) check(fault func(string, ...any)) {
 	if _, err := parseSize(l.LowWater); err != nil {
 		fault("limits.low_water: %w", err)
 	}
+	if _, err := l.ballast(); err != nil {
+		fault("limits.ballast: %w", err)
+	}
+}
+
+// ballast is the size of storage's ballast file: 0 for the default, less than
+// 0 for none.
+func (l limitsConfig) ballast() (int64, error) {
+	n, err := parseSize(l.Ballast)
+	if err == nil && n == 0 && l.Ballast != "" {
+		return -1, nil
+	}
+	return int64(n), err
 }
 
 func (c *config) checkFile(fault func(string, ...any), key, file string) {

@@ -27,11 +27,15 @@ func (b blobs) StatBlob(h groups.Hash) (have, size uint64, complete bool, err er
 }
 
 func (n *node) storageConfig() (storage.Config, error) {
+	ballast, err := n.config.Limits.ballast()
+	if err != nil {
+		return storage.Config{}, err
+	}
 	lowWater, err := parseSize(n.config.Limits.LowWater)
 	return storage.Config{
 		Dir: n.config.path(n.config.Data), Node: n.config.nodeID(),
 		Signer: n.id, Verifier: n.id, Directory: directory{n.id},
-		Log: n.log.With("part", "storage"), LowWater: lowWater,
+		Log: n.log.With("part", "storage"), LowWater: lowWater, Ballast: ballast,
 	}, err
 }
 
