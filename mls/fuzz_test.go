@@ -29,7 +29,53 @@ func fuzzSeeds(t testing.TB) (seeds [][]byte, list []*person) {
 		}
 		seeds = append(seeds, b)
 	}
-	return seeds, list
+	return append(seeds, outsideSeeds(t, list)...), list
+}
+
+// outsideSeeds are an external commit, and proposals that only some may send;
+// the members of list then take what comes from outside.
+func outsideSeeds(t testing.TB, list []*person) (seeds [][]byte) {
+	t.Helper()
+	unlock(list, Policy{PSKs: purse{"x": []byte("secret")}, Custom: customs().Custom})
+	g, eve, o := list[2].group, newPerson(t, list[0].suite, "eve"), MessageOptions{Now: start}
+	leave, err := g.ProposeSelfRemove(o)
+	must(t, err)
+	psk, err := g.ProposePSK(ExternalPSK([]byte("x")), o)
+	must(t, err)
+	reinit, err := g.ProposeReInit(wire.ReInit{Version: wire.MLS10, CipherSuite: 1}, o)
+	must(t, err)
+	x := eve.external(list[0].info(t))
+	x.PSKs = []wire.PreSharedKeyID{ExternalPSK([]byte("x"))}
+	x.Policy = list[0].policy
+	c, err := JoinExternal(x)
+	must(t, err)
+	itself := wire.Sender{SenderType: wire.SenderTypeNewMemberProposal}
+	kp := eve.keyPackage(t)
+	end := commit(t, list[0].group, CommitOptions{ReInit: &wire.ReInit{Version: wire.MLS10, CipherSuite: 1}})
+	return [][]byte{
+		leave, psk, reinit, c.Commit, c.GroupInfo, end.Commit,
+		outside(t, g, itself, eve.signer, addition(kp.Public)),
+		outside(t, g, wire.Sender{SenderType: wire.SenderTypeExternal}, eve.signer, removal(1)),
+	}
+}
+
+// Whatever GroupInfo, tree and SelfRemove come, JoinExternal does not panic.
+func FuzzJoinExternal(f *testing.F) {
+	list := people(f, testSuite(f), 3)
+	leave, err := list[2].group.ProposeSelfRemove(MessageOptions{Now: start})
+	must(f, err)
+	eve := newPerson(f, list[0].suite, "eve")
+	info := list[0].info(f)
+	f.Add(info, []byte(nil), leave)
+	f.Add(info, wire.Marshal(list[0].group.Tree()), []byte{})
+	f.Fuzz(func(t *testing.T, info, tree, leave []byte) {
+		o := eve.external(info)
+		o.RatchetTree, o.SelfRemoves = tree, [][]byte{leave}
+		c, err := JoinExternal(o)
+		if (c == nil) != (err != nil) {
+			t.Fatal(c, err)
+		}
+	})
 }
 
 // Whatever comes, a Group does not panic, and on an error it is as before.
@@ -40,7 +86,7 @@ func FuzzHandleOpen(f *testing.F) {
 	}
 	shelf := snapshot(list[1].group)
 	f.Fuzz(func(t *testing.T, message []byte) {
-		g, err := Load(LoadOptions{Records: shelf.all(), Signers: []*suite.SignaturePrivateKey{list[1].signer}, Credentials: anyone{}})
+		g, err := Load(LoadOptions{Records: shelf.all(), Signers: []*suite.SignaturePrivateKey{list[1].signer}, Credentials: anyone{}, Policy: list[1].policy})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package mls
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -20,6 +21,7 @@ type world struct {
 	observer *tree.Observer
 	names    int
 	late     []letter // messages not yet delivered to everybody
+	leaving  [][]byte // SelfRemoves of this epoch
 }
 
 // A letter is a message on its way.
@@ -30,8 +32,9 @@ type letter struct {
 	to      []*person
 }
 
-// Members come and go, update, speak, are restarted and read out of order;
-// after each commit all agree, and so does an Observer who has no secrets.
+// Members come, by Welcome and by themselves, and go, update, mix in PSKs,
+// speak, lose their state, are restarted and read out of order; after each commit
+// all agree, and so does an Observer who has no secrets.
 func TestRandomLives(t *testing.T) {
 	for seed := range uint64(6) {
 		id := suite.X25519AES128SHA256Ed25519
@@ -55,7 +58,7 @@ func TestRandomLives(t *testing.T) {
 }
 
 func (w *world) begin() {
-	first := newPerson(w.t, w.suite, "first")
+	first := w.person("first")
 	first.create(w.t)
 	w.members = []*person{first}
 	info, err := first.group.GroupInfo(true)
@@ -71,7 +74,22 @@ func (w *world) begin() {
 	}
 }
 
-func (w *world) config() *tree.Config { return &tree.Config{Credentials: anyone{}, Now: start} }
+func (w *world) config() *tree.Config {
+	return &tree.Config{Credentials: anyone{}, Now: start, Accept: everything}
+}
+
+// person is somebody who knows the world's PSK and accepts whoever comes.
+func (w *world) person(name string) *person {
+	p := newPerson(w.t, w.suite, name)
+	p.policy = Policy{PSKs: purse{"of the world": []byte("secret")}, Accept: everything}
+	return p
+}
+
+// somebody is a new person.
+func (w *world) somebody() *person {
+	w.names++
+	return w.person(fmt.Sprintf("person %d", w.names))
+}
 
 func (w *world) anybody() *person { return w.members[w.r.IntN(len(w.members))] }
 
@@ -80,7 +98,7 @@ func (w *world) options() MessageOptions {
 }
 
 func (w *world) step() {
-	switch k := w.r.IntN(10); {
+	switch k := w.r.IntN(12); {
 	case k < 3:
 		w.speak()
 	case k == 3:
@@ -89,6 +107,8 @@ func (w *world) step() {
 		w.deliver(w.r.IntN(len(w.late) + 1))
 	case k < 7:
 		w.propose()
+	case k == 7:
+		w.enter()
 	default:
 		w.commit()
 	}
@@ -162,13 +182,20 @@ func (w *world) propose() {
 	var m []byte
 	var err error
 	waiting := len(p.group.proposals)
-	switch w.r.IntN(3) {
+	switch w.r.IntN(5) {
 	case 0:
 		m, err = p.group.ProposeUpdate(LeafOptions{}, w.options())
 	case 1:
 		m, err = p.group.ProposeRemove(w.anybody().group.OwnLeaf(), w.options())
 	case 2:
 		m, err = p.group.ProposeExtensions(wire.Extensions{}, w.options())
+	case 3:
+		m, err = p.group.ProposePSK(ExternalPSK([]byte("of the world")), w.options())
+	case 4:
+		if m, err = p.group.ProposeSelfRemove(MessageOptions{Now: start}); errors.Is(err, tree.ErrSelfRemove) {
+			return // a second time
+		}
+		w.leaving = append(w.leaving, m)
 	}
 	if err != nil {
 		w.t.Fatal(err)
@@ -203,12 +230,17 @@ func (w *world) commit() {
 	var newcomers []*person
 	for range w.r.IntN(4) {
 		if len(w.members)+len(newcomers) < 12 {
-			w.names++
-			p := newPerson(w.t, w.suite, fmt.Sprintf("person %d", w.names))
+			p := w.somebody()
 			kp := p.keyPackage(w.t)
 			newcomers, packages = append(newcomers, p), append(packages, kp)
 			o.Adds = append(o.Adds, &kp.Public)
 		}
+	}
+	if w.r.IntN(3) == 0 {
+		o.PSKs = append(o.PSKs, ExternalPSK([]byte("of the world")))
+	}
+	if len(newcomers) == 0 && w.r.IntN(3) == 0 {
+		o.PSKs = append(o.PSKs, ResumptionPSK(by.group.GroupID(), by.group.Epoch()))
 	}
 	if victim := w.anybody(); victim != by && w.r.IntN(3) == 0 {
 		o.Removes = []wire.LeafIndex{victim.group.OwnLeaf()}
@@ -244,6 +276,55 @@ func (w *world) arrive(by *person, p *Pending, newcomers []*person, packages []*
 		stay = append(stay, q)
 	}
 	w.members = stay
+	w.settle(by)
+}
+
+// enter lets somebody join by itself, or come back who has lost its state.
+func (w *world) enter() {
+	door, p := w.anybody(), w.anybody()
+	again := w.r.IntN(2) == 0
+	if !again {
+		if len(w.members) >= 12 {
+			return
+		}
+		p = w.somebody()
+	}
+	o := p.external(door.info(w.t))
+	o.SelfRemoves = w.leaving
+	if again {
+		for _, q := range door.group.PendingProposals() {
+			if q.Proposal.ProposalType == wire.ProposalTypeSelfRemove && q.Sender == p.group.OwnLeaf() {
+				return // leaves anyway
+			}
+		}
+		leaf := p.group.OwnLeaf()
+		o.Resync = &leaf
+	}
+	if w.r.IntN(2) == 0 {
+		o.PSKs = []wire.PreSharedKeyID{ExternalPSK([]byte("of the world"))}
+	}
+	c, err := JoinExternal(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.observe(c.Commit)
+	var stay []*person
+	for _, q := range w.members {
+		if r := handle(w.t, q.group, c.Commit); r.Removed {
+			q.group = nil
+		} else {
+			q.group = r.Next
+			stay = append(stay, q)
+		}
+	}
+	p.group, p.shelf = c.Next, make(shelf)
+	w.members = append(stay, p)
+	w.settle(p)
+}
+
+// settle checks that all, and the observer, agree with by.
+func (w *world) settle(by *person) {
+	w.leaving = nil
 	agree(w.t, w.members)
 	context := wire.Marshal(w.observer.Context())
 	if !bytes.Equal(context, wire.Marshal(by.group.GroupContext())) || !bytes.Equal(w.observer.InterimTranscriptHash(), by.group.interim) {

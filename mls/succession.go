@@ -94,7 +94,8 @@ func (g *Group) found(s *suite.Suite, usage wire.ResumptionPSKUsage, o *Successo
 }
 
 // verifySuccession verifies that a Welcome with a resumption PSK of usage
-// reinit or branch leads to what it says (RFC 9420, Section 12.4.3.1).
+// reinit or branch leads to what it says (RFC 9420, Section 12.4.3.1), and that
+// one that should follow a group has such a PSK.
 func (w *welcomed) verifySuccession(predecessor *Group, t *tree.Tree) error {
 	for i := range w.secrets.PSKs {
 		id := &w.secrets.PSKs[i]
@@ -105,6 +106,9 @@ func (w *welcomed) verifySuccession(predecessor *Group, t *tree.Tree) error {
 			return fmt.Errorf("%v without its predecessor: %w", id.Usage, ErrSuccession)
 		}
 		return predecessor.precedes(id, &tree.State{Context: w.info.GroupContext, Tree: t})
+	}
+	if predecessor != nil {
+		return fmt.Errorf("neither reinit nor branch: %w", ErrSuccession)
 	}
 	return nil
 }

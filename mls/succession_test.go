@@ -3,6 +3,7 @@ package mls
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -173,6 +174,17 @@ func TestSuccessionRefused(t *testing.T) {
 		t.Errorf("another predecessor: %v", err)
 	}
 	must(t, next[1].joins(packages[1], good, old[1].group))
+	if err := plain(t, old[0].suite, old[1].group); !errors.Is(err, ErrSuccession) {
+		t.Errorf("an ordinary Welcome: %v", err)
+	}
+	purse := purse{fmt.Sprintf("%x/%d", old[1].group.GroupID(), old[1].group.Epoch()): old[1].group.epoch.resumption}
+	_, err := Join(JoinOptions{
+		Welcome: good.Welcome, KeyPackage: packages[1], Signer: next[1].signer, RatchetTree: wire.Marshal(good.Next.Tree()),
+		Credentials: anyone{}, Policy: Policy{PSKs: purse},
+	})
+	if !errors.Is(err, ErrSuccession) {
+		t.Errorf("without its predecessor: %v", err)
+	}
 	later := *good.Next
 	later.state.Context.Epoch = 2
 	psk := good.Change.PSKs[0]
@@ -187,6 +199,14 @@ func TestSuccessionRefused(t *testing.T) {
 	if err := verifyPSKs(s, []wire.PreSharedKeyID{good.Change.PSKs[0], other(psk)}); !errors.Is(err, tree.ErrPSKUsage) {
 		t.Errorf("two PSKs that lead from a group: %v", err)
 	}
+}
+
+// plain joins a group that follows none, as if it followed old.
+func plain(t *testing.T, s *suite.Suite, old *Group) error {
+	eve := newPerson(t, s, "eve")
+	kp := eve.keyPackage(t)
+	c := commit(t, people(t, s, 1)[0].group, CommitOptions{Adds: []*wire.KeyPackage{&kp.Public}})
+	return eve.joins(kp, c, old)
 }
 
 // other is a PSK with another nonce.

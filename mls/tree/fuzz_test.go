@@ -100,6 +100,9 @@ func FuzzHandle(f *testing.F) {
 		c.commit(1, true), c.commit(1, false, wire.ByValue(c.add())), c.proposal(1, c.update(1)),
 		c.commit(1, true, wire.ByReference(c.pending[0].Reference), wire.ByValue(remove(4))),
 		c.commit(1, true, wire.ByValue(extensions())),
+		c.commit(1, false, wire.ByValue(preSharedKey()), wire.ByValue(wire.Proposal{ProposalType: 0xf000})),
+		c.commit(1, false, wire.ByValue(wire.Proposal{ProposalType: wire.ProposalTypeReInit, ReInit: &wire.ReInit{Version: 1}})),
+		c.proposal(1, wire.Proposal{ProposalType: wire.ProposalTypeSelfRemove}),
 	} {
 		f.Add(wire.Marshal(m.Content))
 	}
@@ -123,6 +126,45 @@ func FuzzHandle(f *testing.F) {
 		state := next.State()
 		if err := state.Tree.Verify(&state.Context, &c.config); err != nil {
 			t.Fatalf("an accepted commit made a tree that a newcomer refuses: %v", err)
+		}
+	})
+}
+
+// FuzzHandleOutside gives an observer external commits with any content, signed
+// by one newcomer. No panic, an error changes nothing, and what is accepted makes
+// a tree that a newcomer accepts.
+func FuzzHandleOutside(f *testing.F) {
+	c := opened(f, 5)
+	left := c.must(c.proposal(2, wire.Proposal{ProposalType: wire.ProposalTypeSelfRemove}))
+	first, signer := c.enter(nil, wire.ByValue(externalInit()))
+	f.Add(wire.Marshal(first.Content))
+	for _, list := range [][]wire.ProposalOrRef{
+		{wire.ByValue(preSharedKey())}, {wire.ByReference(left.Reference)}, {wire.ByValue(remove(1))}, {wire.ByValue(c.add())},
+	} {
+		m := *first.Content.Commit
+		m.Proposals = append(list, m.Proposals...)
+		content := first.Content
+		content.Commit = &m
+		f.Add(wire.Marshal(content))
+	}
+	snapshot := c.Marshal()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		content, err := wire.Unmarshal[wire.FramedContent](b)
+		if err != nil {
+			return
+		}
+		m := &wire.PublicMessage{Content: content}
+		c.speak(m, newcomer, signer)
+		next, change, err := c.Handle(m, &c.config)
+		if !bytes.Equal(c.Marshal(), snapshot) {
+			t.Fatal("handling a message changed the observer")
+		}
+		if err != nil {
+			return
+		}
+		state := next.State()
+		if err := state.Tree.Verify(&state.Context, &c.config); err != nil || change.Joined == nil {
+			t.Fatalf("an accepted external commit: %+v, %v", change, err)
 		}
 	})
 }
