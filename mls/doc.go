@@ -7,7 +7,7 @@
 //	   +----> | Group | --------------> | Group | ---> ...
 //	   |      +-------+     (next)      +-------+
 //	 Join         |                         |
-//	           TakeChanges -> records -> Load
+//	JoinExternal  TakeChanges -> records -> Load
 //
 // It knows the key schedule, the secret tree, the private keys of a member's
 // path, and which messages are valid. It must not know rooms, sites, networks,

@@ -55,9 +55,20 @@ func (g *Group) Handle(message []byte, now time.Time) (*Result, error) {
 		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("handle %v of leaf %d: %w", h.content.Content.ContentType, h.content.Content.Sender.LeafIndex, err)
+		return nil, fmt.Errorf("handle %v of %s: %w", h.content.Content.ContentType, describeSender(&h.content.Content.Sender), err)
 	}
 	return r, nil
+}
+
+// describeSender names a sender in an error.
+func describeSender(s *wire.Sender) string {
+	switch s.SenderType {
+	case wire.SenderTypeMember:
+		return fmt.Sprintf("leaf %d", s.LeafIndex)
+	case wire.SenderTypeExternal:
+		return fmt.Sprintf("external sender %d", s.SenderIndex)
+	}
+	return s.SenderType.String()
 }
 
 // A handling is a handshake message being handled.
