@@ -88,7 +88,7 @@ func (w *world) accept(sub groups.Submission) groups.Outcome {
 	r := w.rooms[sub.Room]
 	switch {
 	case r == nil && sub.Kind == groups.KindCreate:
-		r = &worldRoom{members: map[groups.DeviceID]groups.Membership{sub.Device: {Room: sub.Room, Joined: 1}}}
+		r = &worldRoom{members: map[groups.DeviceID]groups.Membership{sub.Device: {Room: sub.Room, Stay: groups.Stay{Joined: 1}}}}
 		w.rooms[sub.Room] = r
 	case r == nil:
 		o.Err = groups.Errorf(groups.NotFound, "no room %s", sub.Room)
@@ -121,13 +121,16 @@ func (w *world) change(r *worldRoom, room groups.RoomID, e *groups.Entry, body s
 	device := groups.DeviceID(name)
 	switch verb {
 	case "add":
-		r.members[device] = groups.Membership{Room: room, Joined: e.Seq}
+		m := r.members[device]
+		m.Room, m.Before = room, slices.Clone(m.Before) // those handed out stay as they are
+		m.Enter(e.Seq)
+		r.members[device] = m
 		w.welcomes[device] = append(w.welcomes[device], groups.Welcome{
 			Room: room, Seq: e.Seq, Bytes: []byte("welcome"), EntryHash: e.Hash(), Head: w.head(room, r),
 		})
 	case "remove":
 		m := r.members[device]
-		m.Left = e.Seq
+		m.Leave(e.Seq)
 		r.members[device] = m
 	}
 }

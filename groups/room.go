@@ -38,13 +38,6 @@ type RoomInfo struct {
 	Parked  string         // why it is read-only, empty when live
 }
 
-// A Membership is a room a device may read, from an entry on.
-type Membership struct {
-	Room   RoomID
-	Joined Seq // the create entry or the commit that added the device
-	Left   Seq // the commit that removed it, 0 while it is a member
-}
-
 // A Welcome is what a device needs to join a room.
 type Welcome struct {
 	Room      RoomID

@@ -54,21 +54,6 @@ func (s *Store) commitRows(r *room, o *op, st *groups.Step) error {
 	return s.welcomeRows(r, o, st)
 }
 
-// memberRows appends from where to where the devices of a step may read. A
-// device that is added again begins anew.
-func memberRows(rows []row, number uint64, st *groups.Step) []row {
-	seq := uint64Value(uint64(st.Entry.Seq))
-	for _, d := range st.Removed {
-		rows = append(rows, row{key: deviceKey(rowLeft, d, number), value: seq})
-	}
-	for _, d := range st.Added {
-		rows = append(rows,
-			row{key: deviceKey(rowJoined, d, number), value: seq},
-			row{key: deviceKey(rowLeft, d, number), gone: true})
-	}
-	return rows
-}
-
 // welcomeRows routes the commit's Welcome to the devices of this site that it
 // adds, and holds the public tree they need with it. A tree that does not fit
 // the entry's transaction is written before: nobody can ask for it until the

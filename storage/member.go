@@ -2,74 +2,11 @@ package storage
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
 	"parley/groups"
 )
-
-// RoomsOf returns the rooms a device may read, and from where to where, in the
-// order of their names.
-func (s *Store) RoomsOf(d groups.DeviceID) ([]groups.Membership, error) {
-	names := s.roomNames()
-	var out []groups.Membership
-	err := s.db.View(func(txn *badger.Txn) error {
-		return scan(txn, nameKey(rowJoined, d), nil, func(key, value []byte) (bool, error) {
-			number := binary.BigEndian.Uint64(key[len(key)-8:])
-			m, err := membership(txn, d, number, value)
-			if err != nil {
-				return false, err
-			}
-			if m.Room = names[number]; m.Room != "" {
-				out = append(out, m)
-			}
-			return true, nil
-		})
-	})
-	slices.SortFunc(out, func(a, b groups.Membership) int {
-		if a.Room < b.Room {
-			return -1
-		}
-		return 1
-	})
-	return out, readError(err)
-}
-
-// Membership returns whether a device is or was a member of a room, and the
-// entries it may read.
-func (s *Store) Membership(id groups.RoomID, d groups.DeviceID) (m groups.Membership, ok bool) {
-	r := s.find(id)
-	if r == nil {
-		return m, false
-	}
-	err := s.db.View(func(txn *badger.Txn) error {
-		joined, err := get(txn, deviceKey(rowJoined, d, r.number))
-		if joined == nil || err != nil {
-			return err
-		}
-		m, err = membership(txn, d, r.number, joined)
-		return err
-	})
-	m.Room = id
-	return m, err == nil && m.Joined > 0
-}
-
-// membership joins the rows of a membership.
-func membership(txn *badger.Txn, d groups.DeviceID, number uint64, joined []byte) (m groups.Membership, err error) {
-	f := fields{b: joined}
-	m.Joined = groups.Seq(f.uint64())
-	if err := f.done(); err != nil {
-		return m, err
-	}
-	left, err := get(txn, deviceKey(rowLeft, d, number))
-	if left == nil || err != nil {
-		return m, err
-	}
-	f = fields{b: left}
-	m.Left = groups.Seq(f.uint64())
-	return m, f.done()
-}
 
 // roomNames returns the rooms by number.
 func (s *Store) roomNames() map[uint64]groups.RoomID {

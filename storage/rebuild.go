@@ -1,7 +1,11 @@
 package storage
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"parley/groups"
 )
@@ -22,9 +26,12 @@ func (s *Store) Rebuild(id groups.RoomID) error {
 	if !r.pending.idle() {
 		return groups.Errorf(groups.Busy, "entries of %s are on their way: try again", id)
 	}
-	b := rebuilt{Store: s, room: r, ledger: groups.NewLedger(id, s.cfg.Directory)}
+	b := rebuilt{Store: s, room: r, ledger: groups.NewLedger(id, s.cfg.Directory), stays: make(map[groups.DeviceID][]groups.Seq)}
 	if err := b.replay(); err != nil {
 		return groups.Errorf(groups.Internal, "rebuild %s: %w", id, err)
+	}
+	if err := b.dropStays(); err != nil {
+		return readError(err)
 	}
 	in := infoOf(b.ledger, b.groupInfo)
 	b.rows = append(b.rows, row{key: numberKey(rowInfo, r.number), value: in.encode()})
@@ -45,6 +52,7 @@ type rebuilt struct {
 	room      *room
 	ledger    *groups.Ledger
 	groupInfo groups.Hash
+	stays     map[groups.DeviceID][]groups.Seq // entries that each came or went by
 	rows      []row
 }
 
@@ -93,7 +101,28 @@ func (b *rebuilt) entry(stored groups.Stored) error {
 		b.groupInfo = bundle.GroupInfo
 	}
 	b.rows = memberRows(b.rows, b.room.number, st)
+	for _, d := range slices.Concat(st.Removed, st.Added) {
+		b.stays[d] = append(b.stays[d], e.Seq)
+	}
 	return nil
+}
+
+// dropStays deletes what rows say of memberships and the log does not.
+func (b *rebuilt) dropStays() error {
+	return b.db.View(func(txn *badger.Txn) error {
+		for d, by := range b.stays {
+			err := scan(txn, deviceKey(rowStay, d, b.room.number), nil, func(key, _ []byte) (bool, error) {
+				if !slices.Contains(by, groups.Seq(binary.BigEndian.Uint64(key[len(key)-8:]))) {
+					b.rows = append(b.rows, row{key: slices.Clone(key), gone: true})
+				}
+				return true, nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // flush writes the rows gathered, if they weigh more than above.

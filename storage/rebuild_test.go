@@ -39,7 +39,8 @@ func TestWhatIsDerivedCanBeRebuilt(t *testing.T) {
 	r := s.find(alice.room)
 	var lost []row
 	for _, d := range []groups.DeviceID{alice.device, phone.device, bob.device} {
-		lost = append(lost, row{key: deviceKey(rowJoined, d, r.number), gone: true}, row{key: deviceKey(rowLeft, d, r.number), value: uint64Value(7)})
+		lost = append(lost, row{key: stayKey(d, r.number, 1), gone: true}, row{key: stayKey(d, r.number, 32), gone: true},
+			row{key: stayKey(d, r.number, 7), value: []byte{stayLeft}})
 	}
 	lost = append(lost, row{key: numberKey(rowInfo, r.number), value: (&info{members: 9}).encode()}, row{key: numberKey(rowSnapshot, r.number), gone: true})
 	if err := s.writeRows(lost); err != nil {

@@ -18,8 +18,7 @@ const (
 	rowInfo       = 'i' // number -> members, sites, GroupInfo
 	rowSegment    = 'e' // number, last seq [, part] -> consecutive entries
 	rowSnapshot   = 'n' // number -> seq, hash of a ledger's snapshot
-	rowJoined     = 'm' // device 0 number -> seq it may read from
-	rowLeft       = 'l' // device 0 number -> seq that removed it
+	rowStay       = 'm' // device 0 number seq -> what the entry did to its membership
 	rowWelcome    = 'w' // device 0 number seq -> Welcome route
 	rowTreeUse    = 't' // tree hash, device 0 number seq -> nothing
 	rowCursor     = 'c' // device 0 room -> seq
@@ -77,6 +76,11 @@ func nameKey[N ~string](kind byte, name N) []byte {
 // deviceKey is a device's row for a room.
 func deviceKey(kind byte, d groups.DeviceID, room uint64) []byte {
 	return binary.BigEndian.AppendUint64(nameKey(kind, d), room)
+}
+
+// stayKey is what an entry of a room did to a device's membership.
+func stayKey(d groups.DeviceID, room uint64, seq groups.Seq) []byte {
+	return binary.BigEndian.AppendUint64(deviceKey(rowStay, d, room), uint64(seq))
 }
 
 // welcomeKey is the route of a device's Welcome.
