@@ -25,6 +25,7 @@ type tail struct {
 	// Of the goroutine that runs the call.
 	rooms    map[groups.RoomID]*tailRoom // at most Limits.TailRooms
 	welcomed map[welcomeKey]bool         // Welcomes sent that still wait
+	held     map[groups.RoomID]bool      // rooms of which a Welcome is held back
 	closed   []*devicev1.RoomClosed      // to be sent
 	behind   int                         // rooms that have not caught up
 	caughtUp bool                        // said so
@@ -46,6 +47,7 @@ type tailRoom struct {
 	place  int        // in the ring's list; under the ring's lock
 	marked bool       // stands in the tail's list dirty; under the tail's lock
 	cursor groups.Seq // the last entry sent
+	joined groups.Seq // where the stay began that is being sent
 	behind bool       // has not caught up with target
 	read   bool       // once, so that target is known
 	target groups.Seq // where the log stood when it was first read

@@ -11,7 +11,10 @@ import (
 func (t *tail) collect() (*frame, error) {
 	f := newFrame()
 	mailbox, signals := t.takeEvents()
-	if mailbox && t.all {
+	switch {
+	case mailbox && len(t.closed) > 0:
+		t.look() // Welcomes come after the end of what was before
+	case mailbox && t.all:
 		if err := t.readMailbox(f); err != nil {
 			return nil, err
 		}
@@ -52,17 +55,11 @@ func (t *tail) readRoom(tr *tailRoom, f *frame) {
 	}
 	if p.members {
 		m, ok := t.s.config.Rooms.Membership(tr.room, t.device)
-		switch {
-		case !ok:
+		if !ok {
 			t.leaveRoom(tr, tr.cursor, "not a member")
 			return
-		case firstCursor(m) > tr.cursor: // where it was removed is not known any more
-			t.leaveRoom(tr, tr.cursor, "removed and added again")
-			t.look()
-			return
-		case m.Left != 0 && m.Left <= p.upto:
-			f.add(p.cut(tr.room, tr.cursor+1, m.Left))
-			t.leaveRoom(tr, m.Left, "removed")
+		}
+		if t.stayEnds(tr, m, p, f) {
 			return
 		}
 	}
@@ -74,12 +71,45 @@ func (t *tail) readRoom(tr *tailRoom, f *frame) {
 	}
 }
 
+// stayEnds sends the rest of the stay that a page holds the end of, and goes
+// on with the next one, if there is one; the room is closed between. It returns
+// false if the whole page is for the device.
+func (t *tail) stayEnds(tr *tailRoom, m groups.Membership, p *page, f *frame) bool {
+	stay, ok := m.After(tr.cursor)
+	last, why := tr.cursor, "removed and added again"
+	switch {
+	case !ok:
+		why = "removed"
+	case before(stay.Joined) > tr.cursor: // where it was removed is not known any more
+	case stay.Left != 0 && stay.Left <= p.upto:
+		f.add(p.cut(tr.room, tr.cursor+1, stay.Left))
+		last, why = stay.Left, "removed"
+		stay, ok = m.After(stay.Left)
+	default:
+		tr.joined = stay.Joined
+		return false
+	}
+	if !ok {
+		t.leaveRoom(tr, last, why)
+		return true
+	}
+	t.refuse(tr.room, last, why)
+	tr.cursor, tr.joined = max(last, before(stay.Joined)), stay.Joined
+	t.progress(tr, p)
+	t.mark(tr)
+	t.look() // the Welcome
+	return true
+}
+
 // leaveRoom ends a room after the entry seq.
 func (t *tail) leaveRoom(tr *tailRoom, seq groups.Seq, why string) {
 	t.refuse(tr.room, seq, why)
 	t.caught(tr)
 	delete(t.rooms, tr.room)
 	t.s.rings.leave(tr)
+	if t.held[tr.room] {
+		t.look() // there is nothing left that its Welcome has to wait for
+	}
 }
 
 // progress notes whether a room has been sent as far as it reached when it was
@@ -101,18 +131,25 @@ func (t *tail) caught(tr *tailRoom) {
 }
 
 // readMailbox sends the Welcomes that were not sent yet and adds the rooms
-// they are for. Those that do not fit this frame wait for the next.
+// they are for. Those that do not fit this frame wait for the next, those of a
+// later stay than the one that is being sent for its end.
 func (t *tail) readMailbox(f *frame) error {
 	waiting, err := t.s.config.Mailbox.Welcomes(t.device)
 	if err != nil {
 		return err
 	}
 	sent := make(map[welcomeKey]bool, len(waiting))
+	begins := make(map[groups.RoomID]groups.Seq) // of this frame
+	t.held = make(map[groups.RoomID]bool)
 	for i := range waiting {
 		w := &waiting[i]
 		k := welcomeKey{w.Room, w.Seq}
 		if t.welcomed[k] {
 			sent[k] = true
+			continue
+		}
+		if tr := t.rooms[w.Room]; tr == nil && begins[w.Room] != 0 || tr != nil && w.Seq > tr.joined {
+			t.held[w.Room] = true
 			continue
 		}
 		if f.size >= 2*t.s.config.Limits.PageBytes {
@@ -122,9 +159,12 @@ func (t *tail) readMailbox(f *frame) error {
 		f.rest.Welcomes = append(f.rest.Welcomes, welcomeMessage(w))
 		f.size += len(w.Bytes)
 		sent[k] = true
+		if begins[w.Room] == 0 {
+			begins[w.Room] = w.Seq
+		}
 	}
 	t.welcomed = sent
-	return t.addJoined()
+	return t.addJoined(begins)
 }
 
 // welcomeMessage puts a Welcome into the words of the API.

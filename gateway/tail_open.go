@@ -32,6 +32,7 @@ func (t *tail) open(cursors []*devicev1.Cursor) error {
 		if err := t.add(m, groups.Seq(c.GetSeq())); err != nil {
 			return err
 		}
+		t.skips(m, groups.Seq(c.GetSeq()))
 	}
 	if !t.all {
 		return nil
@@ -41,7 +42,7 @@ func (t *tail) open(cursors []*devicev1.Cursor) error {
 }
 
 // addOthers adds rooms that no cursor names: they begin after the last entry
-// the device has acknowledged, else with the one it joined by.
+// the device has acknowledged, but not before the stay it has the keys of.
 func (t *tail) addOthers(named map[groups.RoomID]bool) error {
 	memberships, err := t.s.config.Rooms.RoomsOf(t.device)
 	if err != nil {
@@ -51,26 +52,37 @@ func (t *tail) addOthers(named map[groups.RoomID]bool) error {
 	if err != nil {
 		return err
 	}
+	waiting, err := t.s.config.Mailbox.Welcomes(t.device)
+	if err != nil {
+		return err
+	}
+	begins := make(map[groups.RoomID]groups.Seq)
+	for i := range waiting {
+		if w := &waiting[i]; begins[w.Room] == 0 {
+			begins[w.Room] = w.Seq
+		}
+	}
 	for _, m := range memberships {
 		if named[m.Room] || m.Left != 0 && acked[m.Room] >= m.Left {
 			continue // it knows that it has left
 		}
-		if err := t.add(m, acked[m.Room]); err != nil {
+		if err := t.add(m, max(acked[m.Room], begin(m, begins[m.Room]))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addJoined adds rooms that were joined while the tail ran.
-func (t *tail) addJoined() error {
+// addJoined adds rooms that were joined while the tail ran: those the device
+// is in, and those of which Welcomes have just been sent.
+func (t *tail) addJoined(welcomes map[groups.RoomID]groups.Seq) error {
 	memberships, err := t.s.config.Rooms.RoomsOf(t.device)
 	if err != nil {
 		return err
 	}
 	for _, m := range memberships {
-		if t.rooms[m.Room] == nil && m.Left == 0 {
-			if err := t.add(m, 0); err != nil {
+		if t.rooms[m.Room] == nil && (m.Left == 0 || welcomes[m.Room] != 0) {
+			if err := t.add(m, begin(m, welcomes[m.Room])); err != nil {
 				return err
 			}
 		}
@@ -78,18 +90,32 @@ func (t *tail) addJoined() error {
 	return nil
 }
 
-// add begins to read a room after cursor, but not before the device's
-// membership.
+// begin stands before the first entry of a device that names no cursor: with
+// the oldest Welcome that waits for it, else with its last stay. It may be
+// another device than the one that read the stays before, under its name, and
+// would not have their keys.
+func begin(m groups.Membership, welcome groups.Seq) groups.Seq {
+	if welcome == 0 || welcome > m.Joined {
+		welcome = m.Joined
+	}
+	return before(welcome)
+}
+
+// before stands before an entry.
+func before(seq groups.Seq) groups.Seq { return max(seq, 1) - 1 }
+
+// add begins to read a room after cursor, with what is left of the stay that
+// it lies in, or else with the next one.
 func (t *tail) add(m groups.Membership, cursor groups.Seq) error {
-	cursor = max(cursor, firstCursor(m))
-	if m.Left != 0 && cursor >= m.Left {
+	stay, ok := m.After(cursor)
+	if !ok {
 		t.refuse(m.Room, m.Left, "removed")
 		return nil
 	}
 	if len(t.rooms) >= t.s.config.Limits.TailRooms {
 		return groups.Errorf(groups.TooLarge, "tail: more than %d rooms: use several tails", t.s.config.Limits.TailRooms)
 	}
-	tr := &tailRoom{tail: t, room: m.Room, cursor: cursor, behind: true}
+	tr := &tailRoom{tail: t, room: m.Room, cursor: max(cursor, before(stay.Joined)), joined: stay.Joined, behind: true}
 	t.behind++
 	t.rooms[m.Room] = tr
 	t.s.rings.join(tr)
@@ -97,12 +123,12 @@ func (t *tail) add(m groups.Membership, cursor groups.Seq) error {
 	return nil
 }
 
-// firstCursor stands before the first entry that a membership lets read.
-func firstCursor(m groups.Membership) groups.Seq {
-	if m.Joined == 0 {
-		return 0
+// skips closes the stay that a cursor lies in for a device that goes on with a
+// later one: it has been read to its end, or is not known any more.
+func (t *tail) skips(m groups.Membership, cursor groups.Seq) {
+	if stay, ok := m.After(cursor); ok && cursor != 0 && cursor < stay.Joined {
+		t.refuse(m.Room, cursor, "removed and added again")
 	}
-	return m.Joined - 1
 }
 
 // refuse notes that a room has nothing for the device after seq.

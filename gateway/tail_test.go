@@ -251,52 +251,6 @@ func TestTailEndsWithRemoval(t *testing.T) {
 	live.until("joined again", func() bool { return live.last[string(testRoom)] == again || len(live.closed) > 1 })
 }
 
-// A device that was removed and added again while it was not looking gets
-// nothing from between.
-func TestTailRemovedAndAddedAgain(t *testing.T) {
-	f := serve(t, nil)
-	h := f.http2()
-	a := f.login(alice, h)
-	a.must(testRoom, groups.KindCreate, "x")
-	a.must(testRoom, groups.KindCommit, "add "+string(bob))
-	a.must(testRoom, groups.KindMessage, "seen")
-	tl := &tail{s: f.server, device: bob, all: true, rooms: map[groups.RoomID]*tailRoom{}, bell: make(chan struct{}, 1)}
-	defer tl.close()
-	if err := tl.open([]*devicev1.Cursor{cursor(testRoom, 2)}); err != nil {
-		t.Fatal(err)
-	}
-	collect := func() *devicev1.TailResponse {
-		fr, err := tl.collect()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, _ := fr.appendProto(nil)
-		m := new(devicev1.TailResponse)
-		if err := (protoCodec{}).Unmarshal(b, m); err != nil {
-			t.Fatal(err)
-		}
-		return m
-	}
-	collect()
-	a.must(testRoom, groups.KindCommit, "remove "+string(bob))
-	a.must(testRoom, groups.KindMessage, "secret")
-	again := a.must(testRoom, groups.KindCommit, "add "+string(bob))
-	a.must(testRoom, groups.KindMessage, "welcome back")
-	tl.mark(tl.rooms[testRoom])
-	m := collect()
-	if len(m.Closed) != 1 || len(m.Rooms) != 0 {
-		t.Fatalf("first: %v", m)
-	}
-	m = collect()
-	if len(m.Welcomes) != 1 || m.Welcomes[0].Seq != uint64(again) || len(m.Rooms) != 1 || len(m.Rooms[0].Entries) != 2 {
-		t.Fatalf("then: %v", m)
-	}
-	e, err := groups.ParseEntry(m.Rooms[0].Entries[0])
-	if err != nil || e.Seq != again {
-		t.Errorf("begins with entry %d, want %d: %v", e.Seq, again, err)
-	}
-}
-
 // "a reader that does not take data for 30 s is disconnected (resumes from its
 // cursor)"; the others do not notice.
 func TestSlowReaderIsEnded(t *testing.T) {
