@@ -92,6 +92,16 @@ func TestCommitGrowsWithLog(t *testing.T) {
 		sizes[n] = [2]int{len(p.Commit), stored}
 		t.Logf("%d members: commit of %d bytes, %d bytes stored", n, len(p.Commit), stored)
 	}
+	first, last := fullGroup(t, 2048)
+	unlock([]*person{last}, Policy{})
+	joined := external(t, first)
+	r := handle(t, last.group, joined.Commit)
+	if !bytes.Equal(r.Next.EpochAuthenticator(), joined.Next.EpochAuthenticator()) {
+		t.Fatal("no agreement about an external commit")
+	}
+	if stored := (shelf{}).put(r.Next.TakeChanges()); len(joined.Commit) > 2*sizes[2048][0] || stored > 2*sizes[2048][1] {
+		t.Errorf("an external commit of %d bytes, %d bytes stored", len(joined.Commit), stored)
+	}
 	for i, what := range []string{"commit", "stored"} {
 		if small, large := sizes[128][i], sizes[2048][i]; large > 2*small {
 			t.Errorf("%s: %d bytes of 128 members, %d of 2048", what, small, large)
@@ -148,6 +158,47 @@ func BenchmarkHandleCommit(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			a, z := fullGroup(b, n)
 			p := commit(b, a.group, CommitOptions{})
+			b.ReportMetric(float64(len(p.Commit)), "commit-bytes")
+			b.ReportAllocs()
+			for b.Loop() {
+				handle(b, z.group, p.Commit)
+			}
+		})
+	}
+}
+
+// external makes the external commit of a newcomer to a's group, whose tree is
+// not verified: in a fullGroup nobody has signed it.
+func external(t testing.TB, a *person) *Pending {
+	t.Helper()
+	m, err := wire.Unmarshal[wire.MLSMessage](a.info(t))
+	must(t, err)
+	eve := newPerson(t, a.suite, "eve")
+	o := eve.external(nil)
+	g := &Group{
+		suite: a.suite, credentials: anyone{}, signer: eve.signer, keep: DefaultPastEpochs,
+		state: a.group.state, interim: a.group.interim,
+		epoch: &epoch{suite: a.suite, context: a.group.state.Context}, keys: make(keyring),
+	}
+	values, init, err := o.proposals(a.suite, m.GroupInfo)
+	must(t, err)
+	c, err := o.stage(g, values)
+	must(t, err)
+	c.init = init
+	must(t, c.renew())
+	p, err := c.finish()
+	must(t, err)
+	return p
+}
+
+// Following an external commit costs what following another does: only who joins
+// verifies the whole tree.
+func BenchmarkHandleExternalCommit(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			a, z := fullGroup(b, n)
+			unlock([]*person{z}, Policy{})
+			p := external(b, a)
 			b.ReportMetric(float64(len(p.Commit)), "commit-bytes")
 			b.ReportAllocs()
 			for b.Loop() {

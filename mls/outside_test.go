@@ -12,11 +12,11 @@ import (
 // outside signs a proposal of somebody who is no member.
 func outside(t testing.TB, g *Group, from wire.Sender, key *suite.SignaturePrivateKey, p wire.Proposal) []byte {
 	t.Helper()
-	c := g.framed(wire.ContentTypeProposal, &MessageOptions{})
-	c.Sender, c.Proposal = from, &p
-	ac, err := g.epoch.sign(key, wire.WireFormatPublicMessage, c)
+	context := g.GroupContext()
+	o := OutsideOptions{Context: &context, Signer: key}
+	m, err := o.propose(&p, from)
 	must(t, err)
-	return g.epoch.protectPublic(&ac)
+	return m
 }
 
 // watched makes a group with a service as external sender.
@@ -42,10 +42,12 @@ func TestExternalProposals(t *testing.T) {
 	eve := newPerson(t, list[0].suite, "eve")
 	kp := eve.keyPackage(t)
 	g, by := list[0].group, wire.Sender{SenderType: wire.SenderTypeExternal, SenderIndex: 1}
-	messages := [][]byte{
-		outside(t, g, by, service.signer, removal(2)),
-		outside(t, g, wire.Sender{SenderType: wire.SenderTypeNewMemberProposal}, eve.signer, addition(kp.Public)),
-	}
+	context := g.GroupContext()
+	remove, err := ProposeAsExternal(removal(2), 1, OutsideOptions{Context: &context, Signer: service.signer})
+	must(t, err)
+	join, err := ProposeToJoin(&kp.Public, OutsideOptions{Context: &context, Signer: eve.signer, AuthenticatedData: []byte("please")})
+	must(t, err)
+	messages := [][]byte{remove, join}
 	observer := observe(t, list[0])
 	for _, m := range messages {
 		observer = observer.follow(t, m)
