@@ -68,19 +68,27 @@ func (l *link) asked(ctx context.Context, c *linkv1.Call) {
 		ctx, cancel := context.WithTimeout(ctx, callTime)
 		defer cancel()
 		a := &linkv1.Answer{Request: c.Request}
-		switch ask := c.Ask.(type) {
-		case *linkv1.Call_Claim:
-			claimed, err := l.claimed(ctx, ask.Claim)
-			if err != nil {
-				a.Refusal = refusal(err)
-			} else {
-				a.Give = &linkv1.Answer_Claim{Claim: claimed}
-			}
-		default:
-			a.Refusal = refusal(groups.Errorf(groups.Invalid, "%s does not know this call", l.node.cfg.Node))
+		if err := l.fill(ctx, c, a); err != nil {
+			a.Refusal = refusal(err)
 		}
 		l.reply(a)
 	})
+}
+
+// fill answers what a call asks for.
+func (l *link) fill(ctx context.Context, c *linkv1.Call, a *linkv1.Answer) error {
+	switch ask := c.Ask.(type) {
+	case *linkv1.Call_Claim:
+		claimed, err := l.claimed(ctx, ask.Claim)
+		a.Give = &linkv1.Answer_Claim{Claim: claimed}
+		return err
+	case *linkv1.Call_Devices:
+		seen, err := l.devicesSeen(ask.Devices)
+		a.Give = &linkv1.Answer_Devices{Devices: seen}
+		return err
+	default:
+		return groups.Errorf(groups.Invalid, "%s does not know this call", l.node.cfg.Node)
+	}
 }
 
 func (l *link) reply(a *linkv1.Answer) {

@@ -65,6 +65,8 @@ type Rooms interface {
 type Keys interface {
 	// TakeKeyPackages takes one of every device of user: nobody else gets it.
 	TakeKeyPackages(user groups.UserID, suite groups.CipherSuite) ([]groups.KeyPackage, error)
+	// Devices lists the devices of user that were seen here.
+	Devices(user groups.UserID) ([]groups.DeviceRecord, error)
 }
 
 // Blobs is the blobs held here, by hash. It is safe for many goroutines.

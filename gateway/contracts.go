@@ -65,8 +65,6 @@ type Registry interface {
 	PutKeyPackages(device groups.DeviceID, packages []groups.KeyPackage) (count int, err error)
 	// CountKeyPackages returns how many are left.
 	CountKeyPackages(device groups.DeviceID) (int, error)
-	// Devices lists the devices of a user that were seen here.
-	Devices(user groups.UserID) ([]groups.DeviceRecord, error)
 	// SawDevice notes that a device has logged in, durably some time later.
 	SawDevice(device groups.DeviceID, now time.Time)
 }
@@ -91,9 +89,14 @@ type Submitter interface {
 	Submit(sub groups.Submission, done func(groups.Outcome))
 }
 
-// A KeySource claims key packages of users of any site, one of each device,
-// each given out once. Users of which nothing could be had stand in failures.
+// A KeySource knows the devices of people and their key packages, wherever they
+// lie.
 type KeySource interface {
+	// Devices lists the devices of a user of this site that were seen at any of
+	// its nodes; a node that is not reached is passed over.
+	Devices(ctx context.Context, user groups.UserID) ([]groups.DeviceRecord, error)
+	// Claim takes key packages of users of any site, one of each device, each
+	// given out once. Users of which nothing could be had stand in failures.
 	Claim(ctx context.Context, users []groups.UserID, room groups.RoomID, suite wire.CipherSuite) (packages []groups.KeyPackage, failures map[groups.UserID]error)
 }
 

@@ -111,7 +111,7 @@ func (s *service) ListWelcomes(ctx context.Context, _ *connect.Request[devicev1.
 }
 
 // ListDevices names the devices of a user of this site.
-func (s *service) ListDevices(_ context.Context, req *connect.Request[devicev1.ListDevicesRequest]) (*connect.Response[devicev1.ListDevicesResponse], error) {
+func (s *service) ListDevices(ctx context.Context, req *connect.Request[devicev1.ListDevicesRequest]) (*connect.Response[devicev1.ListDevicesResponse], error) {
 	user, err := groups.ParseUserID(req.Msg.User)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (s *service) ListDevices(_ context.Context, req *connect.Request[devicev1.L
 	if user.Site() != s.config.Site {
 		return nil, groups.Errorf(groups.NotFound, "%s is of another site: its devices are known there", user)
 	}
-	devices, err := s.config.Registry.Devices(user)
+	devices, err := s.config.KeySource.Devices(ctx, user)
 	if err != nil {
 		return nil, err
 	}

@@ -348,7 +348,7 @@ func (w *world) Claim(_ context.Context, users []groups.UserID, _ groups.RoomID,
 	return out, failed
 }
 
-func (w *world) Devices(user groups.UserID) ([]groups.DeviceRecord, error) {
+func (w *world) Devices(_ context.Context, user groups.UserID) ([]groups.DeviceRecord, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []groups.DeviceRecord

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"parley/federation"
 	"parley/gateway"
@@ -65,6 +67,28 @@ func (r *router) Claim(ctx context.Context, users []groups.UserID, room groups.R
 		delete(failures, kp.Device.User())
 	}
 	return once, failures
+}
+
+// Devices implements gateway.KeySource: what was seen here and at the other
+// nodes of this site. Key packages add up, the last login counts.
+func (r *router) Devices(ctx context.Context, user groups.UserID) ([]groups.DeviceRecord, error) {
+	here, err := r.store.Devices(user)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[groups.DeviceID]groups.DeviceRecord)
+	for _, d := range append(here, r.links.Devices(ctx, user)...) {
+		known := byName[d.Device]
+		byName[d.Device] = groups.DeviceRecord{
+			Device: d.Device, KeyPackages: known.KeyPackages + d.KeyPackages, LastSeen: max(known.LastSeen, d.LastSeen),
+		}
+	}
+	names := slices.Sorted(maps.Keys(byName))
+	all := make([]groups.DeviceRecord, len(names))
+	for i, name := range names {
+		all[i] = byName[name]
+	}
+	return all, nil
 }
 
 // signals hands ephemeral signals from links to devices. The server is set

@@ -817,6 +817,7 @@ type Call struct {
 	// Types that are valid to be assigned to Ask:
 	//
 	//	*Call_Claim
+	//	*Call_Devices
 	Ask           isCall_Ask `protobuf_oneof:"ask"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -875,6 +876,15 @@ func (x *Call) GetClaim() *Claim {
 	return nil
 }
 
+func (x *Call) GetDevices() *ListDevices {
+	if x != nil {
+		if x, ok := x.Ask.(*Call_Devices); ok {
+			return x.Devices
+		}
+	}
+	return nil
+}
+
 type isCall_Ask interface {
 	isCall_Ask()
 }
@@ -883,7 +893,13 @@ type Call_Claim struct {
 	Claim *Claim `protobuf:"bytes,2,opt,name=claim,proto3,oneof"`
 }
 
+type Call_Devices struct {
+	Devices *ListDevices `protobuf:"bytes,3,opt,name=devices,proto3,oneof"`
+}
+
 func (*Call_Claim) isCall_Ask() {}
+
+func (*Call_Devices) isCall_Ask() {}
 
 type Answer struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -892,6 +908,7 @@ type Answer struct {
 	// Types that are valid to be assigned to Give:
 	//
 	//	*Answer_Claim
+	//	*Answer_Devices
 	Give          isAnswer_Give `protobuf_oneof:"give"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -957,6 +974,15 @@ func (x *Answer) GetClaim() *Claimed {
 	return nil
 }
 
+func (x *Answer) GetDevices() *Devices {
+	if x != nil {
+		if x, ok := x.Give.(*Answer_Devices); ok {
+			return x.Devices
+		}
+	}
+	return nil
+}
+
 type isAnswer_Give interface {
 	isAnswer_Give()
 }
@@ -965,7 +991,13 @@ type Answer_Claim struct {
 	Claim *Claimed `protobuf:"bytes,3,opt,name=claim,proto3,oneof"`
 }
 
+type Answer_Devices struct {
+	Devices *Devices `protobuf:"bytes,4,opt,name=devices,proto3,oneof"`
+}
+
 func (*Answer_Claim) isAnswer_Give() {}
+
+func (*Answer_Devices) isAnswer_Give() {}
 
 // Claim asks for one key package of every device of each user.
 type Claim struct {
@@ -1200,6 +1232,155 @@ func (x *ClaimFailure) GetWhy() *Refusal {
 	return nil
 }
 
+// ListDevices asks a sibling which devices of a user it has seen.
+type ListDevices struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDevices) Reset() {
+	*x = ListDevices{}
+	mi := &file_link_v1_link_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDevices) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDevices) ProtoMessage() {}
+
+func (x *ListDevices) ProtoReflect() protoreflect.Message {
+	mi := &file_link_v1_link_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDevices.ProtoReflect.Descriptor instead.
+func (*ListDevices) Descriptor() ([]byte, []int) {
+	return file_link_v1_link_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListDevices) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+type Devices struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Devices       []*Device              `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Devices) Reset() {
+	*x = Devices{}
+	mi := &file_link_v1_link_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Devices) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Devices) ProtoMessage() {}
+
+func (x *Devices) ProtoReflect() protoreflect.Message {
+	mi := &file_link_v1_link_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Devices.ProtoReflect.Descriptor instead.
+func (*Devices) Descriptor() ([]byte, []int) {
+	return file_link_v1_link_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Devices) GetDevices() []*Device {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+type Device struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	KeyPackages   uint32                 `protobuf:"varint,2,opt,name=key_packages,json=keyPackages,proto3" json:"key_packages,omitempty"`
+	LastSeen      uint64                 `protobuf:"varint,3,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Device) Reset() {
+	*x = Device{}
+	mi := &file_link_v1_link_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Device) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Device) ProtoMessage() {}
+
+func (x *Device) ProtoReflect() protoreflect.Message {
+	mi := &file_link_v1_link_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Device.ProtoReflect.Descriptor instead.
+func (*Device) Descriptor() ([]byte, []int) {
+	return file_link_v1_link_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Device) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Device) GetKeyPackages() uint32 {
+	if x != nil {
+		return x.KeyPackages
+	}
+	return 0
+}
+
+func (x *Device) GetLastSeen() uint64 {
+	if x != nil {
+		return x.LastSeen
+	}
+	return 0
+}
+
 // Signal is a datagram: ephemeral, never stored, may be lost.
 type Signal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1212,7 +1393,7 @@ type Signal struct {
 
 func (x *Signal) Reset() {
 	*x = Signal{}
-	mi := &file_link_v1_link_proto_msgTypes[16]
+	mi := &file_link_v1_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1405,7 @@ func (x *Signal) String() string {
 func (*Signal) ProtoMessage() {}
 
 func (x *Signal) ProtoReflect() protoreflect.Message {
-	mi := &file_link_v1_link_proto_msgTypes[16]
+	mi := &file_link_v1_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1418,7 @@ func (x *Signal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signal.ProtoReflect.Descriptor instead.
 func (*Signal) Descriptor() ([]byte, []int) {
-	return file_link_v1_link_proto_rawDescGZIP(), []int{16}
+	return file_link_v1_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Signal) GetRoom() string {
@@ -1274,7 +1455,7 @@ type BlobRequest struct {
 
 func (x *BlobRequest) Reset() {
 	*x = BlobRequest{}
-	mi := &file_link_v1_link_proto_msgTypes[17]
+	mi := &file_link_v1_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1467,7 @@ func (x *BlobRequest) String() string {
 func (*BlobRequest) ProtoMessage() {}
 
 func (x *BlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_link_v1_link_proto_msgTypes[17]
+	mi := &file_link_v1_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1480,7 @@ func (x *BlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobRequest.ProtoReflect.Descriptor instead.
 func (*BlobRequest) Descriptor() ([]byte, []int) {
-	return file_link_v1_link_proto_rawDescGZIP(), []int{17}
+	return file_link_v1_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BlobRequest) GetHash() []byte {
@@ -1326,7 +1507,7 @@ type BlobHeader struct {
 
 func (x *BlobHeader) Reset() {
 	*x = BlobHeader{}
-	mi := &file_link_v1_link_proto_msgTypes[18]
+	mi := &file_link_v1_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1519,7 @@ func (x *BlobHeader) String() string {
 func (*BlobHeader) ProtoMessage() {}
 
 func (x *BlobHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_link_v1_link_proto_msgTypes[18]
+	mi := &file_link_v1_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1532,7 @@ func (x *BlobHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobHeader.ProtoReflect.Descriptor instead.
 func (*BlobHeader) Descriptor() ([]byte, []int) {
-	return file_link_v1_link_proto_rawDescGZIP(), []int{18}
+	return file_link_v1_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BlobHeader) GetSize() uint64 {
@@ -1382,7 +1563,7 @@ type NodeMeta struct {
 
 func (x *NodeMeta) Reset() {
 	*x = NodeMeta{}
-	mi := &file_link_v1_link_proto_msgTypes[19]
+	mi := &file_link_v1_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1575,7 @@ func (x *NodeMeta) String() string {
 func (*NodeMeta) ProtoMessage() {}
 
 func (x *NodeMeta) ProtoReflect() protoreflect.Message {
-	mi := &file_link_v1_link_proto_msgTypes[19]
+	mi := &file_link_v1_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1588,7 @@ func (x *NodeMeta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeMeta.ProtoReflect.Descriptor instead.
 func (*NodeMeta) Descriptor() ([]byte, []int) {
-	return file_link_v1_link_proto_rawDescGZIP(), []int{19}
+	return file_link_v1_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *NodeMeta) GetNode() string {
@@ -1457,7 +1638,7 @@ type NodeRooms struct {
 
 func (x *NodeRooms) Reset() {
 	*x = NodeRooms{}
-	mi := &file_link_v1_link_proto_msgTypes[20]
+	mi := &file_link_v1_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1650,7 @@ func (x *NodeRooms) String() string {
 func (*NodeRooms) ProtoMessage() {}
 
 func (x *NodeRooms) ProtoReflect() protoreflect.Message {
-	mi := &file_link_v1_link_proto_msgTypes[20]
+	mi := &file_link_v1_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1663,7 @@ func (x *NodeRooms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRooms.ProtoReflect.Descriptor instead.
 func (*NodeRooms) Descriptor() ([]byte, []int) {
-	return file_link_v1_link_proto_rawDescGZIP(), []int{20}
+	return file_link_v1_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *NodeRooms) GetNode() string {
@@ -1576,15 +1757,17 @@ const file_link_v1_link_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x10\n" +
-	"\x03seq\x18\x04 \x01(\x04R\x03seq\"V\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"\x8f\x01\n" +
 	"\x04Call\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x12-\n" +
-	"\x05claim\x18\x02 \x01(\v2\x15.parley.link.v1.ClaimH\x00R\x05claimB\x05\n" +
-	"\x03ask\"\x8e\x01\n" +
+	"\x05claim\x18\x02 \x01(\v2\x15.parley.link.v1.ClaimH\x00R\x05claim\x127\n" +
+	"\adevices\x18\x03 \x01(\v2\x1b.parley.link.v1.ListDevicesH\x00R\adevicesB\x05\n" +
+	"\x03ask\"\xc3\x01\n" +
 	"\x06Answer\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x121\n" +
 	"\arefusal\x18\x02 \x01(\v2\x17.parley.link.v1.RefusalR\arefusal\x12/\n" +
-	"\x05claim\x18\x03 \x01(\v2\x17.parley.link.v1.ClaimedH\x00R\x05claimB\x06\n" +
+	"\x05claim\x18\x03 \x01(\v2\x17.parley.link.v1.ClaimedH\x00R\x05claim\x123\n" +
+	"\adevices\x18\x04 \x01(\v2\x17.parley.link.v1.DevicesH\x00R\adevicesB\x06\n" +
 	"\x04give\"]\n" +
 	"\x05Claim\x12\x14\n" +
 	"\x05users\x18\x01 \x03(\tR\x05users\x12\x12\n" +
@@ -1602,7 +1785,15 @@ const file_link_v1_link_proto_rawDesc = "" +
 	"keyPackage\"M\n" +
 	"\fClaimFailure\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12)\n" +
-	"\x03why\x18\x02 \x01(\v2\x17.parley.link.v1.RefusalR\x03why\"N\n" +
+	"\x03why\x18\x02 \x01(\v2\x17.parley.link.v1.RefusalR\x03why\"!\n" +
+	"\vListDevices\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\";\n" +
+	"\aDevices\x120\n" +
+	"\adevices\x18\x01 \x03(\v2\x16.parley.link.v1.DeviceR\adevices\"`\n" +
+	"\x06Device\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12!\n" +
+	"\fkey_packages\x18\x02 \x01(\rR\vkeyPackages\x12\x1b\n" +
+	"\tlast_seen\x18\x03 \x01(\x04R\blastSeen\"N\n" +
 	"\x06Signal\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x18\n" +
@@ -1637,7 +1828,7 @@ func file_link_v1_link_proto_rawDescGZIP() []byte {
 	return file_link_v1_link_proto_rawDescData
 }
 
-var file_link_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_link_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_link_v1_link_proto_goTypes = []any{
 	(*Frame)(nil),        // 0: parley.link.v1.Frame
 	(*Hello)(nil),        // 1: parley.link.v1.Hello
@@ -1655,11 +1846,14 @@ var file_link_v1_link_proto_goTypes = []any{
 	(*Claimed)(nil),      // 13: parley.link.v1.Claimed
 	(*KeyPackage)(nil),   // 14: parley.link.v1.KeyPackage
 	(*ClaimFailure)(nil), // 15: parley.link.v1.ClaimFailure
-	(*Signal)(nil),       // 16: parley.link.v1.Signal
-	(*BlobRequest)(nil),  // 17: parley.link.v1.BlobRequest
-	(*BlobHeader)(nil),   // 18: parley.link.v1.BlobHeader
-	(*NodeMeta)(nil),     // 19: parley.link.v1.NodeMeta
-	(*NodeRooms)(nil),    // 20: parley.link.v1.NodeRooms
+	(*ListDevices)(nil),  // 16: parley.link.v1.ListDevices
+	(*Devices)(nil),      // 17: parley.link.v1.Devices
+	(*Device)(nil),       // 18: parley.link.v1.Device
+	(*Signal)(nil),       // 19: parley.link.v1.Signal
+	(*BlobRequest)(nil),  // 20: parley.link.v1.BlobRequest
+	(*BlobHeader)(nil),   // 21: parley.link.v1.BlobHeader
+	(*NodeMeta)(nil),     // 22: parley.link.v1.NodeMeta
+	(*NodeRooms)(nil),    // 23: parley.link.v1.NodeRooms
 }
 var file_link_v1_link_proto_depIdxs = []int32{
 	1,  // 0: parley.link.v1.Frame.hello:type_name -> parley.link.v1.Hello
@@ -1675,17 +1869,20 @@ var file_link_v1_link_proto_depIdxs = []int32{
 	9,  // 10: parley.link.v1.Closed.why:type_name -> parley.link.v1.Refusal
 	9,  // 11: parley.link.v1.Outcome.refusal:type_name -> parley.link.v1.Refusal
 	12, // 12: parley.link.v1.Call.claim:type_name -> parley.link.v1.Claim
-	9,  // 13: parley.link.v1.Answer.refusal:type_name -> parley.link.v1.Refusal
-	13, // 14: parley.link.v1.Answer.claim:type_name -> parley.link.v1.Claimed
-	14, // 15: parley.link.v1.Claimed.key_packages:type_name -> parley.link.v1.KeyPackage
-	15, // 16: parley.link.v1.Claimed.failures:type_name -> parley.link.v1.ClaimFailure
-	9,  // 17: parley.link.v1.ClaimFailure.why:type_name -> parley.link.v1.Refusal
-	9,  // 18: parley.link.v1.BlobHeader.refusal:type_name -> parley.link.v1.Refusal
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	16, // 13: parley.link.v1.Call.devices:type_name -> parley.link.v1.ListDevices
+	9,  // 14: parley.link.v1.Answer.refusal:type_name -> parley.link.v1.Refusal
+	13, // 15: parley.link.v1.Answer.claim:type_name -> parley.link.v1.Claimed
+	17, // 16: parley.link.v1.Answer.devices:type_name -> parley.link.v1.Devices
+	14, // 17: parley.link.v1.Claimed.key_packages:type_name -> parley.link.v1.KeyPackage
+	15, // 18: parley.link.v1.Claimed.failures:type_name -> parley.link.v1.ClaimFailure
+	9,  // 19: parley.link.v1.ClaimFailure.why:type_name -> parley.link.v1.Refusal
+	18, // 20: parley.link.v1.Devices.devices:type_name -> parley.link.v1.Device
+	9,  // 21: parley.link.v1.BlobHeader.refusal:type_name -> parley.link.v1.Refusal
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_link_v1_link_proto_init() }
@@ -1695,9 +1892,11 @@ func file_link_v1_link_proto_init() {
 	}
 	file_link_v1_link_proto_msgTypes[10].OneofWrappers = []any{
 		(*Call_Claim)(nil),
+		(*Call_Devices)(nil),
 	}
 	file_link_v1_link_proto_msgTypes[11].OneofWrappers = []any{
 		(*Answer_Claim)(nil),
+		(*Answer_Devices)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1705,7 +1904,7 @@ func file_link_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_v1_link_proto_rawDesc), len(file_link_v1_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
