@@ -110,9 +110,15 @@ func TestTemporaryRefusalKeepsTheOrder(t *testing.T) {
 		alice.say(texts...)
 		settle()
 		bob.shows()
+		if why := must(alice.Room(ops)).Waiting; why != "slow down" {
+			t.Errorf("the person is told %q, not what the hub said", why)
+		}
 		h.set(func() { busy = false })
 		settle()
 		bob.shows(texts...)
+		if why := must(alice.Room(ops)).Waiting; why != "" {
+			t.Errorf("nothing waits, but %q", why)
+		}
 	})
 }
 

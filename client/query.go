@@ -59,6 +59,9 @@ func (r *room) info(user groups.UserID) RoomInfo {
 		KeyMade: millis(r.KeyMade), KeyMessages: r.KeyMessages, KeyMaker: r.KeyMaker, Last: millis(r.Last),
 		Unread: r.Unread, Outbox: r.unsent(), Read: r.Read, Alarms: slices.Clone(r.Alarms), Parked: r.parked, Leaving: r.Leaving,
 	}
+	if info.Outbox > 0 {
+		info.Waiting = r.hold.why
+	}
 	if cs, err := suite.Lookup(suite.ID(r.Suite)); err == nil {
 		info.Suite = cs.String()
 	}

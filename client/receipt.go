@@ -139,7 +139,7 @@ func (d *Device) refused(s *session, ref *devicev1.Refused) error {
 			d.attend(r.Room, 0)
 			again = true
 		case err.Kind.Temporary(), err.Kind == groups.Internal:
-			r.hold.until = d.cfg.Now().Add(holdBusy)
+			r.hold.until, r.hold.why = d.cfg.Now().Add(holdBusy), err.Text
 			return nil // the same bytes go out again
 		}
 		it.body = nil

@@ -58,6 +58,7 @@ type RoomInfo struct {
 	Last          time.Time // of the last message
 	Unread        int
 	Outbox        int        // messages that wait for a receipt
+	Waiting       string     // why they wait, if the hub said so; it may pass
 	Read          groups.Seq // MarkRead's
 	Alarms        []Alarm    // the first maxAlarms
 	Parked        bool       // the log can not be followed now: see Alarms

@@ -34,6 +34,7 @@ type hold struct {
 	until time.Time  // nothing is sent before
 	seq   groups.Seq // nothing is sent before the log has been read up to here
 	drain bool       // nothing is sent before every submission has its outcome
+	why   string     // the last temporary refusal, for a person
 }
 
 // send empties the outbox as long as the session lasts: it seals a batch, makes

@@ -218,6 +218,9 @@ func (s *session) tell(m *client.Message, waited error) error {
 			why = words(waited)
 		} else if waited != nil {
 			why = "no receipt came within " + s.app.timeout.String()
+			if info, err := s.Room(m.Room); err == nil && info.Waiting != "" {
+				why = info.Waiting
+			}
 		}
 		return s.app.print("%s %s: %s; it leaves when this device is online\n", warn(m.State.String()), shortID(m.ID), why)
 	}
