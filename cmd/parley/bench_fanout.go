@@ -177,29 +177,19 @@ func (b *loadBench) deliver(ctx context.Context, room *benchRoom, readers []*ben
 
 // run writes, measures, and waits until everybody has everything.
 func (d *delivery) run(ctx context.Context) (*result, error) {
-	done, ended := make(chan struct{}), make(chan error, 1)
-	enough := func() bool {
+	run := d.load.begin(ctx, func() bool {
 		for {
-			select {
-			case <-done:
-				return true
-			case <-ctx.Done():
-				return true
-			default:
-			}
 			if _, least := d.total(); d.load.accepted.Load()-least < ahead {
 				return false
 			}
+			if ctx.Err() != nil {
+				return true
+			}
 			time.Sleep(time.Millisecond) // the writer's rest
 		}
-	}
-	go func() { ended <- d.load.run(ctx, enough) }()
-	res, err := d.count(ctx, ended)
-	close(done)
-	if err != nil {
-		return nil, err
-	}
-	if err := <-ended; err != nil {
+	})
+	res, err := d.measure(ctx, run.over)
+	if err := errors.Join(err, run.end()); err != nil {
 		return nil, err
 	}
 	err = eventually(ctx, func(context.Context) (bool, error) {
@@ -212,14 +202,14 @@ func (d *delivery) run(ctx context.Context) (*result, error) {
 	return res, nil
 }
 
-// count counts deliveries for as long as was asked for.
-func (d *delivery) count(ctx context.Context, ended chan error) (*result, error) {
+// measure counts deliveries for as long as was asked for.
+func (d *delivery) measure(ctx context.Context, over chan struct{}) (*result, error) {
 	pause := func(t time.Duration) error {
 		select {
 		case <-time.After(t):
 			return nil
-		case err := <-ended:
-			return errors.Join(err, errors.New("the writer has ended"))
+		case <-over:
+			return errLoadEnded
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -230,14 +220,14 @@ func (d *delivery) count(ctx context.Context, ended chan error) (*result, error)
 	}
 	begin, accepted := time.Now(), d.load.accepted.Load()
 	before, _ := d.total()
-	for over := false; !over; {
+	for enough := false; !enough; {
 		if err := pause(50 * time.Millisecond); err != nil {
 			return nil, err
 		}
 		now, _ := d.total()
-		over = time.Since(begin).Seconds() >= d.seconds
+		enough = time.Since(begin).Seconds() >= d.seconds
 		if d.messages > 0 {
-			over = d.load.accepted.Load()-accepted >= d.messages
+			enough = d.load.accepted.Load()-accepted >= d.messages
 		}
 		d.stage("fanout: %.0f deliveries a second", float64(now-before)/time.Since(begin).Seconds())
 	}

@@ -86,6 +86,41 @@ func (l *load) measure(w *stopwatch) {
 	l.counted = w
 }
 
+// A loadRun is a load that sends.
+type loadRun struct {
+	over chan struct{} // closed when it has ended, by end or by itself
+	stop func()
+	err  error // why it has ended; read it when over is closed
+}
+
+// begin starts to send, until the run is ended or enough says so.
+func (l *load) begin(ctx context.Context, enough func() bool) *loadRun {
+	stopped := make(chan struct{})
+	r := &loadRun{over: make(chan struct{}), stop: sync.OnceFunc(func() { close(stopped) })}
+	go func() {
+		defer close(r.over)
+		r.err = l.run(ctx, func() bool {
+			select {
+			case <-stopped:
+				return true
+			default:
+				return enough()
+			}
+		})
+	}()
+	return r
+}
+
+// end stops the sending and waits for all receipts.
+func (r *loadRun) end() error {
+	r.stop()
+	<-r.over
+	return r.err
+}
+
+// errLoadEnded says that a load has ended before it was measured.
+var errLoadEnded = errors.New("the load has ended too early")
+
 // run sends until enough says so or ctx ends, and waits for all receipts.
 func (l *load) run(ctx context.Context, enough func() bool) error {
 	g, ctx := errgroup.WithContext(ctx)

@@ -167,27 +167,13 @@ func (b *loadBench) makeRooms(ctx context.Context, s *rigSite) ([]*benchRoom, er
 // measure runs a load: a warm-up, then what was asked for.
 func (b *loadBench) measure(ctx context.Context, l *load, op string) (*result, error) {
 	b.stage("%s: warming up", op)
-	done, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		ended <- l.run(ctx, func() bool {
-			select {
-			case <-done:
-				return true
-			default:
-				return false
-			}
-		})
-	}()
-	res, err := b.watch(ctx, l, op, ended)
-	close(done)
-	if err != nil {
-		return nil, err
-	}
-	return res, <-ended
+	run := l.begin(ctx, func() bool { return false })
+	res, err := b.watch(l, op, run.over)
+	return res, errors.Join(err, run.end())
 }
 
 // watch measures a load that runs.
-func (b *loadBench) watch(ctx context.Context, l *load, op string, ended chan error) (*result, error) {
+func (b *loadBench) watch(l *load, op string, over chan struct{}) (*result, error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	start, w := time.Now(), newStopwatch()
@@ -196,8 +182,8 @@ func (b *loadBench) watch(ctx context.Context, l *load, op string, ended chan er
 	for {
 		select {
 		case <-tick.C:
-		case err := <-ended:
-			return nil, errors.Join(err, ctx.Err())
+		case <-over:
+			return nil, errLoadEnded
 		}
 		now, accepted := time.Now(), l.accepted.Load()
 		switch {
