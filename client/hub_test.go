@@ -51,6 +51,9 @@ type hub struct {
 	noBlobs    groups.Kind                                              // why no blob is taken; Internal: they are
 	failClaims map[groups.UserID]string                                 // users of whom nothing can be had
 	submitted  map[groups.RoomID]int                                    // commits that were asked for
+	silent     bool                                                     // no tail says anything of any room
+	mute       bool                                                     // no tail says anything at all
+	forgetful  bool                                                     // only a device's last stay is known
 }
 
 // A hubRoom is a room of a hub.
@@ -58,8 +61,7 @@ type hubRoom struct {
 	ledger   *groups.Ledger
 	entries  [][]byte
 	head     *groups.SignedHead
-	joined   map[groups.DeviceID]groups.Seq
-	left     map[groups.DeviceID]groups.Seq
+	members  map[groups.DeviceID]*groups.Membership
 	receipts map[string]*devicev1.SubmitResponse // by device and id
 }
 
@@ -145,8 +147,8 @@ func (h *hub) submit(l *hubLink, sub *devicev1.Submission) (*devicev1.SubmitResp
 	r := h.rooms[id]
 	if r == nil {
 		r = &hubRoom{
-			ledger: groups.NewLedger(id, client.Directory{Trust: h.coiTrust()}),
-			joined: make(map[groups.DeviceID]groups.Seq), left: make(map[groups.DeviceID]groups.Seq),
+			ledger:   groups.NewLedger(id, client.Directory{Trust: h.coiTrust()}),
+			members:  make(map[groups.DeviceID]*groups.Membership),
 			receipts: make(map[string]*devicev1.SubmitResponse),
 		}
 	}
@@ -178,11 +180,13 @@ func (h *hub) append(r *hubRoom, s groups.Submission, step *groups.Step) *device
 		h.blobs[tree] = step.Tree
 	}
 	for _, d := range step.Removed {
-		r.left[d] = step.Entry.Seq
+		r.members[d].Leave(step.Entry.Seq)
 	}
 	for _, d := range step.Added {
-		r.joined[d] = step.Entry.Seq
-		delete(r.left, d)
+		if r.members[d] == nil {
+			r.members[d] = &groups.Membership{Room: s.Room}
+		}
+		r.members[d].Enter(step.Entry.Seq)
 		if step.Welcome != nil {
 			hash := step.Entry.Hash()
 			h.welcomes[d] = append(h.welcomes[d], &devicev1.Welcome{
@@ -447,30 +451,43 @@ func (l *hubLink) Tail(ctx context.Context, req *devicev1.TailRequest) (client.R
 	return newStream(l, ctx, t.next), nil
 }
 
-// next returns what is new for the device.
+// next returns what is new for the device: of each room what is left of the
+// stay that its cursor lies in, and then the Welcome of the next.
 func (t *tailing) next() (*devicev1.TailResponse, error) {
 	h, device := t.l.h, t.l.device
-	answer := new(devicev1.TailResponse)
-	for _, w := range h.welcomes[device] {
-		key := w.Room + string(w.EntryHash)
-		if id := groups.RoomID(w.Room); !t.welcome[key] && t.at[id] < groups.Seq(w.Seq) {
-			t.welcome[key] = true
-			t.at[id] = groups.Seq(w.Seq)
-			answer.Welcomes = append(answer.Welcomes, w)
-		}
+	if h.mute {
+		return nil, nil
 	}
+	answer := new(devicev1.TailResponse)
 	for _, id := range slices.Sorted(maps.Keys(h.rooms)) {
 		r := h.rooms[id]
-		joined, member := r.joined[device]
-		if !member {
+		m := r.members[device]
+		if m == nil || h.silent {
 			continue
 		}
-		from := max(t.at[id], joined-1)
-		end := groups.Seq(len(r.entries))
-		if left := r.left[device]; left > 0 {
-			end = left
+		if t.at[id] == 0 {
+			t.at[id] = m.Joined - 1
+			if w := h.welcomes[device]; len(w) > 0 {
+				t.at[id] = min(t.at[id], groups.Seq(w[0].Seq)-1)
+			}
 		}
-		if to := min(end, from+50); from < to {
+		stay, in := m.After(t.at[id])
+		if h.forgetful {
+			stay, in = m.Stay, true
+		}
+		for _, w := range h.welcomes[device] {
+			key := w.Room + string(w.EntryHash)
+			if w.Room == string(id) && !t.welcome[key] && groups.Seq(w.Seq) <= stay.Joined {
+				t.welcome[key] = true
+				answer.Welcomes = append(answer.Welcomes, w)
+			}
+		}
+		from := max(t.at[id], stay.Joined-1)
+		end := groups.Seq(len(r.entries))
+		if stay.Left > 0 {
+			end = stay.Left
+		}
+		if to := min(end, from+50); in && from < to {
 			page := &devicev1.RoomEntries{Room: string(id), Entries: slices.Clone(r.entries[from:to]), Head: r.head.Marshal()}
 			if h.tamper != nil {
 				h.tamper(device, page)
@@ -561,7 +578,7 @@ func (h *hub) crossOver(f forked, from groups.DeviceID) {
 	now := h.rooms[f.id]
 	body := must(groups.ParseEntry(now.entries[len(now.entries)-1])).Body
 	other := f.old
-	other.joined, other.left, other.receipts = now.joined, now.left, now.receipts
+	other.members, other.receipts = now.members, now.receipts
 	h.rooms[f.id] = &other
 	// An honest ledger refuses a message that has seen more than there is, so
 	// the histories have to be of one length first.

@@ -14,20 +14,6 @@ import (
 	"parley/mls/wire"
 )
 
-// waitingWelcomes uses the Welcomes that came while the device was away.
-func (d *Device) waitingWelcomes(ctx context.Context, s *session) error {
-	var list devicev1.ListWelcomesResponse
-	if err := s.link.Call(ctx, &devicev1.ListWelcomesRequest{}, &list); err != nil {
-		return fmt.Errorf("list welcomes: %w", err)
-	}
-	for _, w := range list.Welcomes {
-		if err := d.join(ctx, s, w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // An invitation is a Welcome on its way to becoming a room.
 type invitation struct {
 	room    groups.RoomID
@@ -46,6 +32,8 @@ func (d *Device) join(ctx context.Context, s *session, w *devicev1.Welcome) erro
 	in := &invitation{welcome: w}
 	err := d.accept(ctx, s, in)
 	switch {
+	case errors.Is(err, errEarlyWelcome):
+		return nil
 	case errors.Is(err, errKnownWelcome), errors.Is(err, mls.ErrNotForUs):
 	case errors.Is(err, errUnusableWelcome):
 		d.meets(err)
@@ -56,6 +44,11 @@ func (d *Device) join(ctx context.Context, s *session, w *devicev1.Welcome) erro
 		return nil
 	case err != nil:
 		return err
+	default:
+		d.mu.Lock()
+		delete(s.over, in.room) // a new stay
+		delete(s.gaps, in.room)
+		d.mu.Unlock()
 	}
 	return s.link.Call(ctx, &devicev1.AckRequest{Welcomes: []*devicev1.Cursor{{Room: w.Room, Seq: w.Seq}}}, &devicev1.AckResponse{})
 }
@@ -63,6 +56,8 @@ func (d *Device) join(ctx context.Context, s *session, w *devicev1.Welcome) erro
 var (
 	// errKnownWelcome says that a Welcome has been used before.
 	errKnownWelcome = errors.New("welcome is known")
+	// errEarlyWelcome says that a Welcome has to wait.
+	errEarlyWelcome = errors.New("welcome has to wait")
 	// errUnusableWelcome says that a Welcome is not what it should be.
 	errUnusableWelcome = errors.New("unusable welcome")
 )
@@ -118,11 +113,15 @@ func (d *Device) checkWelcome(ctx context.Context, s *session, in *invitation) e
 	}
 	d.mu.Lock()
 	r := d.rooms[in.room]
-	known := r != nil && r.Seq >= groups.Seq(w.Seq)
+	known := r != nil && r.Joined >= groups.Seq(w.Seq)
+	early := !known && s.waits(r, groups.Seq(w.Seq))
 	full := r == nil && len(d.rooms) >= maxRooms
 	d.mu.Unlock()
 	if known {
 		return errKnownWelcome
+	}
+	if early {
+		return errEarlyWelcome
 	}
 	if full || w.Seq == 0 || len(w.EntryHash) != len(groups.Hash{}) {
 		return unusable("room %s at entry %d", in.room, w.Seq)

@@ -24,6 +24,8 @@ type session struct {
 	gaps     map[groups.RoomID]int       // how often entries were missing
 	shut     map[groups.RoomID]int       // how often the gateway would not serve a room
 	asked    map[groups.RoomID]int       // shut, when it was asked again
+	early    map[groups.RoomID]bool      // rooms with a Welcome that waits
+	over     map[groups.RoomID]bool      // rooms of whose stay no more comes
 
 	// Channels of one: who is poked looks at everything again.
 	wakeSend chan struct{} // the outbox has something to send
@@ -41,6 +43,8 @@ func newSession(link Link) *session {
 		gaps:     make(map[groups.RoomID]int),
 		shut:     make(map[groups.RoomID]int),
 		asked:    make(map[groups.RoomID]int),
+		early:    make(map[groups.RoomID]bool),
+		over:     make(map[groups.RoomID]bool),
 		wakeSend: one(), wakeAck: one(), wakeWork: one(), wakeTail: one(),
 	}
 }

@@ -82,11 +82,16 @@ func (d *Device) cursors() []*devicev1.Cursor {
 	defer d.mu.Unlock()
 	var list []*devicev1.Cursor
 	for _, r := range d.rooms {
-		if r.State == RoomLive && !r.parked || r.State == RoomCreating && r.ordered {
+		if r.followed() {
 			list = append(list, &devicev1.Cursor{Room: string(r.Room), Seq: uint64(r.Seq)})
 		}
 	}
 	return list
+}
+
+// followed says whether the log of a room is read.
+func (r *room) followed() bool {
+	return r.State == RoomLive && !r.parked || r.State == RoomCreating && r.ordered
 }
 
 // receive takes one answer of the stream.
@@ -111,7 +116,7 @@ func (d *Device) receive(ctx context.Context, s *session, resp *devicev1.TailRes
 	}
 	poke(s.wakeAck)
 	poke(s.wakeSend) // a room may have waited for an entry
-	return nil
+	return d.waitedEnough(ctx, s)
 }
 
 // caughtUp notes that everything that was there has been read.
@@ -119,6 +124,7 @@ func (d *Device) caughtUp(s *session) {
 	d.mu.Lock()
 	first := !s.caughtUp
 	s.caughtUp = true
+	s.nothingMore()
 	d.mu.Unlock()
 	if first {
 		d.connected(Online, nil)
@@ -229,6 +235,7 @@ func (d *Device) receiveClosed(s *session, c *devicev1.RoomClosed) error {
 	d.cfg.Log.Info("room not served", "room", id, "seq", c.Seq, "why", c.Why)
 	d.mu.Lock()
 	s.shut[id]++
+	s.over[id] = true
 	d.mu.Unlock()
 	return nil
 }
