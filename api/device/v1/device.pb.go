@@ -1819,8 +1819,8 @@ type TailRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Cursors []*Cursor              `protobuf:"bytes,1,rep,name=cursors,proto3" json:"cursors,omitempty"` // last entry held, per room; entries after it are sent
 	// Also the device's other rooms, which begin after the last entry it has
-	// acknowledged, else with the one it joined by; also all Welcomes that wait,
-	// and rooms that are joined while it runs.
+	// acknowledged, but not before the stay it has the keys of; also all
+	// Welcomes that wait, and rooms that are joined while it runs.
 	AllRooms      bool `protobuf:"varint,2,opt,name=all_rooms,json=allRooms,proto3" json:"all_rooms,omitempty"`
 	Follow        bool `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"` // stay after catching up
 	unknownFields protoimpl.UnknownFields
