@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +70,48 @@ func TestSimMessageSealedBeforeADeviceCameIsNotShownToIt(t *testing.T) {
 			if m.Change == nil {
 				t.Errorf("the phone shows entry %d: %s", m.Seq, m.Problem)
 			}
+		}
+	})
+}
+
+// A device that was removed and added again before it had read its first stay in
+// a room never got the rest of it.
+func TestSimDeviceAddedAgainWhileBehindReadsItsFirstStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, laptop, bob := newSimRoom(t)
+		w.within(5*time.Second, "bob is in", func() error { return in(bob, simOps) })
+		say := func(text string) {
+			_, err := laptop.Send(simOps, client.Text(text))
+			w.must(err)
+			w.must(laptop.Flush(t.Context()))
+		}
+		bob.line.set(true)
+		for i := range 3 {
+			say(fmt.Sprint("stay ", i))
+			w.must(laptop.Remove(t.Context(), simOps, bob.User()))
+			say("between")
+			_, err := laptop.Add(t.Context(), simOps, bob.User())
+			w.must(err)
+		}
+		say("stay 3")
+		bob.line.set(false)
+		log, _ := w.sites[simAlpha].entries(simOps)
+		w.within(time.Minute, "bob has read all", func() error {
+			if info, err := bob.Room(simOps); err != nil || info.Seq != groups.Seq(len(log)) {
+				return errors.Join(err, fmt.Errorf("bob is at %d of %d", info.Seq, len(log)))
+			}
+			return nil
+		})
+		shown, err := bob.History(simOps, client.HistoryQuery{})
+		w.must(err)
+		var got []string
+		for _, m := range shown {
+			if m.Change == nil {
+				got = append(got, m.Content.Text+m.Problem)
+			}
+		}
+		if want := []string{"stay 0", "stay 1", "stay 2", "stay 3"}; !slices.Equal(got, want) {
+			t.Errorf("bob shows %q, want %q", got, want)
 		}
 	})
 }
