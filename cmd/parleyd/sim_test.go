@@ -183,6 +183,9 @@ func (s *story) change(r *rand.Rand) {
 		s.Logf("%s: %v", what, err)
 	}
 	for i := range 18 {
+		// Once carol is away while she is removed and added again, with something
+		// of her first stay unread.
+		s.carol.line.set(i == 7 || i == 8 || i == 9)
 		switch i % 3 {
 		case 0:
 			_, err := s.laptop.Add(ctx, simOps, s.carol.User())
