@@ -57,6 +57,8 @@ device in a hundred, with full queues in between.
 
 // fanout measures one room.
 func (b *loadBench) fanout(ctx context.Context) (err error) {
+	ctx, cancel := withAudience(ctx)
+	defer cancel()
 	r, err := newRig(ctx, b.bench, b.parleyd, "alpha.example")
 	if err != nil {
 		return err

@@ -45,6 +45,8 @@ other site's device, with full queues in between.
 
 // federate measures two sites.
 func (b *loadBench) federate(ctx context.Context) (err error) {
+	ctx, cancel := withAudience(ctx)
+	defer cancel()
 	r, err := newRig(ctx, b.bench, b.parleyd, "alpha.example", "beta.example")
 	if err != nil {
 		return err

@@ -89,6 +89,8 @@ covers it is verified: then it is synced to the gateway's disk.
 
 // send measures both phases.
 func (b *loadBench) send(ctx context.Context) (err error) {
+	ctx, cancel := withAudience(ctx)
+	defer cancel()
 	r, err := newRig(ctx, b.bench, b.parleyd, "alpha.example")
 	if err != nil {
 		return err

@@ -69,6 +69,8 @@ Exit status: 0 if every step was verified, else 1.`,
 
 // demo runs the demonstration and cleans up after it.
 func (a *app) demo(ctx context.Context, f demoFlags) error {
+	ctx, cancel := withAudience(ctx)
+	defer cancel()
 	programs, err := findBinaries()
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,8 +12,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -260,5 +263,45 @@ func scriptSameHashes(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if both < 5 {
 		ts.Fatalf("the logs have only %d entries in common", both)
+	}
+}
+
+// Who stops reading what the demonstration prints leaves no process and no
+// folder behind.
+func TestDemoEndsWithItsReader(t *testing.T) {
+	b := builtPrograms(t)
+	dir := filepath.Join(t.TempDir(), "sites")
+	cmd := exec.Command(b.parley, "demo", "--dir", dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pids []string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if m := regexp.MustCompile(`process (\d+),`).FindStringSubmatch(lines.Text()); m != nil {
+			pids = append(pids, m[1])
+		}
+		if len(pids) == 3 {
+			break
+		}
+	}
+	out.Close()
+	if err := cmd.Wait(); err == nil {
+		t.Error("it ended well, without having done anything")
+	}
+	for _, pid := range pids {
+		n, err := strconv.Atoi(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := os.FindProcess(n); err == nil && p.Signal(syscall.Signal(0)) == nil {
+			t.Errorf("process %d still runs", n)
+		}
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder was left behind: %v", err)
 	}
 }

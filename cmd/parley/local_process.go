@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +24,13 @@ const (
 	// logTail is how much of a service's log is shown when it has failed.
 	logTail = 2 << 10
 )
+
+// withAudience returns a context that ends also when the terminal is closed, or
+// when nobody reads the output any more: who has started processes has to end
+// them then, and must not die of the signal.
+func withAudience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
+}
 
 // A service is a program of ours that runs beside this one, with a log file.
 type service struct {
