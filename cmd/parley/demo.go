@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,7 +85,8 @@ func (a *app) demo(ctx context.Context, f demoFlags) error {
 	if ended := d.stop(); err == nil && ended != nil {
 		err = ended
 	}
-	if f.keep || err != nil && ctx.Err() == nil {
+	unwatched := ctx.Err() != nil || errors.Is(err, syscall.EPIPE)
+	if f.keep || err != nil && !unwatched {
 		return errors.Join(err, a.say("%s\n", faint("kept: "+dir)))
 	}
 	return errors.Join(err, os.RemoveAll(dir))
