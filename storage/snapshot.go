@@ -60,16 +60,25 @@ func (r *room) note(run []*op) (ask bool) {
 	return ask
 }
 
-// began starts the count anew after a snapshot of size bytes; size -1: it
-// could not be written.
-func (r *room) began(size int) {
+// counted returns what has been counted until now.
+func (r *room) counted() since {
 	r.pending.mu.Lock()
 	defer r.pending.mu.Unlock()
-	if size < 0 {
-		r.pending.since.asked = false
-		return
+	return r.pending.since
+}
+
+// began takes what a snapshot of size bytes holds off the count; entries that
+// came while it was written stay in it. size -1: it could not be written.
+func (r *room) began(size int, holds since) {
+	r.pending.mu.Lock()
+	defer r.pending.mu.Unlock()
+	n := &r.pending.since
+	n.asked = false
+	if size >= 0 {
+		n.size = size
+		n.commits -= holds.commits
+		n.bytes -= holds.bytes
 	}
-	r.pending.since = since{size: size}
 }
 
 // snapshotter writes down ledgers, beside the committer, which never waits for
@@ -94,26 +103,27 @@ func (s *Store) wantSnapshot(r *room) {
 	select {
 	case s.snaps <- r:
 	default:
-		r.began(-1)
+		r.began(-1, since{})
 	}
 }
 
 // writeSnapshot writes the room's durable ledger down. A crash leaves the old
 // snapshot or the new one: the row that names it comes last.
 func (s *Store) writeSnapshot(r *room) {
+	holds := r.counted() // before the view is read, which then has at least that
 	v := r.view.Load()
 	if v.ledger == nil {
-		r.began(-1)
+		r.began(-1, since{})
 		return
 	}
 	b := v.ledger.Snapshot()
 	err := s.keepSnapshot(r, v.last.Seq, b)
 	if err != nil {
-		r.began(-1)
+		r.began(-1, since{})
 		s.cfg.Log.Warn("no snapshot", "room", string(r.id), "error", err)
 		return
 	}
-	r.began(len(b))
+	r.began(len(b), holds)
 }
 
 func (s *Store) keepSnapshot(r *room, seq groups.Seq, b []byte) error {
@@ -148,9 +158,7 @@ func (s *Store) lastSnapshots() {
 	s.mu.RLock()
 	var list []*room
 	for _, r := range s.rooms {
-		r.pending.mu.Lock()
-		n := r.pending.since
-		r.pending.mu.Unlock()
+		n := r.counted()
 		if n.commits > 0 || n.bytes > snapshotBytes/snapshotCommits {
 			list = append(list, r)
 		}
@@ -183,7 +191,7 @@ func (s *Store) snapshot(r *room) (*groups.Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("snapshot at entry %d: %w", rec.seq, err)
 	}
-	r.began(len(b))
+	r.began(len(b), r.counted())
 	return l, nil
 }
 
