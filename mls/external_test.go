@@ -205,7 +205,8 @@ func TestExternalJoinRefused(t *testing.T) {
 			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions = g.Extensions[1:] })
 		}, ErrNoExternalPub},
 		{"external_pub as a bare key", func(o *ExternalJoinOptions) {
-			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions[0].ExtensionData = g.Extensions[0].ExtensionData[1:] })
+			bare := bytes.Repeat([]byte{0xff}, 32) // a key that begins with 31 would be one of 31 bytes
+			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions[0].ExtensionData = bare })
 		}, wire.ErrMalformed},
 		{"external_pub of low order", func(o *ExternalJoinOptions) {
 			o.GroupInfo = resign(func(g *wire.GroupInfo) {
