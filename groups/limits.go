@@ -21,8 +21,6 @@ const (
 	BlobChunk = 64 << 10
 	// MaxSignal bounds an ephemeral signal, which has to fit a datagram.
 	MaxSignal = 1000
-	// MaxMembers bounds the leaves of a room's tree.
-	MaxMembers = 1 << 17
 	// MaxUserDevices bounds the devices of one person that a claim returns.
 	MaxUserDevices = 64
 	// MaxKeyPackages bounds the unused key packages kept for one device.
