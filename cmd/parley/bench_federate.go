@@ -70,7 +70,7 @@ func (b *loadBench) federate(ctx context.Context) (err error) {
 		}
 	}
 	l := newLoad(rooms, b.size)
-	res, err := b.across(ctx, l, reader)
+	res, err := b.across(ctx, r, l, reader)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (b *loadBench) untilLinked(ctx context.Context, act func() error) error {
 }
 
 // across runs a load and counts at the other end.
-func (b *loadBench) across(ctx context.Context, l *load, reader *benchDevice) (*result, error) {
+func (b *loadBench) across(ctx context.Context, rig *rig, l *load, reader *benchDevice) (*result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := &arrivals{load: l, watch: newStopwatch()}
@@ -102,7 +102,7 @@ func (b *loadBench) across(ctx context.Context, l *load, reader *benchDevice) (*
 	}
 	read := make(chan error, 1)
 	go func() { read <- a.read(stream); cancel() }()
-	start := time.Now()
+	start, cpu, profiled := time.Now(), rig.meter(), rig.profileTo(b.profile, "federate", b.length())
 	enough := func() bool {
 		if b.messages > 0 {
 			return l.accepted.Load() >= b.messages
@@ -119,11 +119,12 @@ func (b *loadBench) across(ctx context.Context, l *load, reader *benchDevice) (*
 	}
 	r := &result{Op: "federate", N: a.count.Load(), Seconds: time.Since(start).Seconds(), Bytes: l.length()}
 	r.PerSecond = float64(r.N) / r.Seconds
+	cpu.note(r)
 	r.Note = fmt.Sprintf("accepted in %.1f s, stored at the other site in %.1f s", took.Seconds(), r.Seconds)
 	stream.Close()
 	<-read
 	a.watch.spread(r)
-	return r, nil
+	return r, profiled()
 }
 
 // sampled is one message of how many that is looked into when it arrives.

@@ -18,6 +18,11 @@ type result struct {
 	P99       float64 `json:"p99_ms"`
 	Bytes     int64   `json:"bytes"` // of one message, commit, ... as it travels
 
+	// What one message, delivery, ... costs, in microseconds of a processor: the
+	// devices of the load together, and the gateways together.
+	LoadCPU    float64 `json:"load_cpu_us,omitempty"`
+	GatewayCPU float64 `json:"gateway_cpu_us,omitempty"`
+
 	Members int    `json:"members,omitempty"`
 	Devices int    `json:"devices,omitempty"`
 	Rooms   int    `json:"rooms,omitempty"`

@@ -19,6 +19,7 @@ type loadBench struct {
 	seconds  float64
 	messages int64
 	rate     float64
+	profile  string // folder for CPU profiles, empty for none
 }
 
 // warmUp is how long a load runs before it is measured.
@@ -38,6 +39,7 @@ func (b *loadBench) flags(cmd *cobra.Command) {
 	f.IntVar(&b.size, "size", 300, "bytes of a message's text")
 	f.Float64Var(&b.seconds, "seconds", 10, "how long to measure")
 	f.Int64Var(&b.messages, "messages", 0, "how many messages to measure, instead of --seconds")
+	f.StringVar(&b.profile, "profile", "", "write CPU profiles of the load and of the gateways into this folder")
 }
 
 // check refuses what can not be measured.
@@ -102,7 +104,7 @@ func (b *loadBench) send(ctx context.Context) (err error) {
 	}
 	l := newLoad(rooms, b.size)
 	if b.rate == 0 {
-		full, err := b.measure(ctx, l, "send")
+		full, err := b.measure(ctx, r, l, "send")
 		if err != nil {
 			return err
 		}
@@ -112,7 +114,7 @@ func (b *loadBench) send(ctx context.Context) (err error) {
 		}
 	}
 	l.rate = b.rate
-	even, err := b.measure(ctx, l, "send_latency")
+	even, err := b.measure(ctx, r, l, "send_latency")
 	if err != nil {
 		return err
 	}
@@ -166,21 +168,26 @@ func (b *loadBench) makeRooms(ctx context.Context, s *rigSite) ([]*benchRoom, er
 	return all, nil
 }
 
+// length is how long a measurement takes.
+func (b *loadBench) length() time.Duration { return time.Duration(b.seconds * float64(time.Second)) }
+
 // measure runs a load: a warm-up, then what was asked for.
-func (b *loadBench) measure(ctx context.Context, l *load, op string) (*result, error) {
+func (b *loadBench) measure(ctx context.Context, r *rig, l *load, op string) (*result, error) {
 	b.stage("%s: warming up", op)
 	run := l.begin(ctx, func() bool { return false })
-	res, err := b.watch(l, op, run.over)
+	res, err := b.watch(r, l, op, run.over)
 	return res, errors.Join(err, run.end())
 }
 
 // watch measures a load that runs.
-func (b *loadBench) watch(l *load, op string, over chan struct{}) (*result, error) {
+func (b *loadBench) watch(r *rig, l *load, op string, over chan struct{}) (*result, error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	start, w := time.Now(), newStopwatch()
 	var began time.Time
 	var first int64
+	var cpu *cpuMeter
+	profiled := func() error { return nil }
 	for {
 		select {
 		case <-tick.C:
@@ -191,14 +198,16 @@ func (b *loadBench) watch(l *load, op string, over chan struct{}) (*result, erro
 		switch {
 		case began.IsZero() && now.Sub(start) >= warmUp:
 			began, first = now, accepted
+			cpu, profiled = r.meter(), r.profileTo(b.profile, op, b.length())
 			l.measure(w)
 		case began.IsZero():
 		case b.messages > 0 && accepted-first >= b.messages, b.messages == 0 && now.Sub(began).Seconds() >= b.seconds:
 			l.measure(nil)
-			r := &result{Op: op, N: accepted - first, Seconds: now.Sub(began).Seconds(), Bytes: l.length()}
-			r.PerSecond = float64(r.N) / r.Seconds
-			w.spread(r)
-			return r, nil
+			res := &result{Op: op, N: accepted - first, Seconds: now.Sub(began).Seconds(), Bytes: l.length()}
+			res.PerSecond = float64(res.N) / res.Seconds
+			cpu.note(res)
+			w.spread(res)
+			return res, profiled()
 		default:
 			b.stage("%s: %.0f a second", op, float64(accepted-first)/now.Sub(began).Seconds())
 		}
