@@ -43,7 +43,7 @@ demo: bin ## two sites on this machine, step by step; ONCE=1 ends by itself
 run: bin ## a node with CONFIG (parleyd.toml)
 	./bin/parleyd --config $(CONFIG)
 
-gen: ## write again what is generated: api, docs/spec.md
+gen: ## write again what is generated: api, docs/spec.md, docs/requirements.md
 	go run ./internal/spec
 	@if command -v protoc >/dev/null; then go generate ./api; else echo "protoc is not installed: Go of api/*.proto left as it is"; fi
 

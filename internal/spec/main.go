@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// specFile is what this program writes, from the root of the tree.
+// specFile shows which section of a standard is enforced where.
 const specFile = "docs/spec.md"
 
 // sourceKinds are the extensions that may cite: code, protocol files, scripts.
@@ -25,13 +25,27 @@ func main() {
 	}
 }
 
-// run writes the page of the tree under root.
+// pages are what this program writes, from the root of the tree.
+var pages = []struct {
+	file  string
+	write func(tree fs.FS) (string, error)
+}{
+	{specFile, generate},
+	{requirementsFile, requirementsPage},
+}
+
+// run writes the pages of the tree under root.
 func run(root string) error {
-	text, err := generate(os.DirFS(root))
-	if err != nil {
-		return err
+	for _, p := range pages {
+		text, err := p.write(os.DirFS(root))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path.Join(root, p.file), []byte(text), 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(path.Join(root, specFile), []byte(text), 0o644)
+	return nil
 }
 
 // generate reads all sources and renders the page.

@@ -9,19 +9,49 @@ import (
 	"testing/fstest"
 )
 
-// TestSpecIsCurrent: docs/spec.md is what the sources cite today.
+// TestSpecIsCurrent: the pages are what the sources say today.
 func TestSpecIsCurrent(t *testing.T) {
 	root := filepath.Join("..", "..")
-	want, err := generate(os.DirFS(root))
+	for _, p := range pages {
+		want, err := p.write(os.DirFS(root))
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := os.ReadFile(filepath.Join(root, p.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(have) != want {
+			t.Errorf("%s is stale; run `make gen` and commit it\n%s", p.file, firstDifference(string(have), want))
+		}
+	}
+}
+
+// TestProofs: a test proves what it is named for, and nothing else.
+func TestProofs(t *testing.T) {
+	text, err := requirementsPage(fstest.MapFS{
+		"a/a_test.go":                  {Data: []byte("func TestE16_ChainBroken(t *testing.T) {}\nfunc TestE1_Two(t *testing.T) {}\nfunc TestElse(t *testing.T) {}\n")},
+		"a/b_test.go":                  {Data: []byte("func TestE19J3_Both(t *testing.T) {}\n")},
+		"cmd/x/testdata/e17_one.txtar": {Data: []byte("exec x\n")},
+		"a/a.go":                       {Data: []byte("func TestE2_NoTest() {}\n")},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	have, err := os.ReadFile(filepath.Join(root, specFile))
-	if err != nil {
-		t.Fatal(err)
+	for _, want := range []string{
+		"| `a` TestE16_ChainBroken |", "| `a` TestE1_Two |", "| `a` TestE19J3_Both |",
+		"| `cmd/x/testdata/e17_one.txtar` |", "no text of a message | **none** |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
 	}
-	if string(have) != want {
-		t.Errorf("%s is stale; run `make gen` and commit it\n%s", specFile, firstDifference(string(have), want))
+	if n := strings.Count(text, "TestE19J3_Both"); n != 2 {
+		t.Errorf("a test of two requirements is listed %d times", n)
+	}
+	_, err = requirementsPage(fstest.MapFS{"a/a_test.go": {Data: []byte("func TestE99_No(t *testing.T) {}\n")}})
+	if err == nil || !strings.Contains(err.Error(), "E99") {
+		t.Errorf("a test for no requirement: %v", err)
 	}
 }
 
