@@ -89,7 +89,7 @@ func (d *Device) found(r *room) error {
 		Suite: cs, GroupID: []byte(r.Room), Identity: me,
 		Leaf:       mls.KeyPackageOptions{Now: r.at, Lifetime: keyPackageLife, Capabilities: leafCapabilities()},
 		Extensions: wire.Extensions{extension}, Credentials: &validator{d, r},
-		Policy: mls.Policy{Accept: groups.AcceptProposal},
+		Policy: mls.Policy{Accept: groups.AcceptProposal}, Parallel: processors,
 	})
 	if err != nil {
 		return err

@@ -93,7 +93,7 @@ func (d *Device) accept(ctx context.Context, s *session, in *invitation) error {
 	in.group, err = mls.Join(mls.JoinOptions{
 		Welcome: in.welcome.Welcome, KeyPackage: in.kp, Signer: me.Signer,
 		RatchetTree: tree, Credentials: &validator{d, in.fresh},
-		Policy: mls.Policy{Accept: groups.AcceptProposal},
+		Policy: mls.Policy{Accept: groups.AcceptProposal}, Parallel: processors,
 	})
 	if err != nil {
 		return unusable("%w", err)

@@ -36,6 +36,7 @@ func (d *Device) openGroup(tx Tx, r *room) error {
 		Signers:     []*suite.SignaturePrivateKey{me.Signer},
 		Credentials: &validator{d, r},
 		Policy:      mls.Policy{Accept: groups.AcceptProposal},
+		Parallel:    processors,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Room, err)
