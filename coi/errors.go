@@ -20,11 +20,15 @@ const (
 	Expired                        // it, or a CA above it, has ended
 	WrongKey                       // a kind of key that is not accepted
 	BadSignature                   // the signature is not by this key over this
+	Stale                          // a status that is no longer, or not yet, true
+	Mismatch                       // an answer to another question
+	Unanswered                     // the responder says that it can not answer
 )
 
 var reasonNames = [...]string{
 	"", "malformed", "too large", "bad name", "unknown site", "wrong purpose",
 	"untrusted", "not yet valid", "expired", "wrong key", "bad signature",
+	"stale", "mismatch", "unanswered",
 }
 
 // String returns the reason in words.

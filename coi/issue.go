@@ -57,7 +57,8 @@ func NewCA(site string, now time.Time) (*CA, error) {
 
 // IssueIntermediate makes the CA for devices: Ed25519, because each leaf of a
 // room costs a verification under it; five years, nothing but devices below it.
-// Because its extended key usage is clientAuth, whoever steals its key can make
+// Because its extended key usages are clientAuth and OCSPSigning (for the
+// responder that answers for its devices), whoever steals its key can make
 // neither nodes nor ordering keys.
 func (ca *CA) IssueIntermediate(now time.Time) (*CA, error) {
 	t, err := caTemplate(ca.Site, "device CA", now)
@@ -66,7 +67,7 @@ func (ca *CA) IssueIntermediate(now time.Time) (*CA, error) {
 	}
 	t.NotAfter = now.Add(IntermediateLife)
 	t.MaxPathLenZero = true
-	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageOCSPSigning}
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make device CA key: %w", err)
@@ -96,6 +97,11 @@ func (ca *CA) issue(t *x509.Certificate, key crypto.PublicKey) (*x509.Certificat
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
+	return ca.sign(t, key)
+}
+
+// sign is issue for a key that its caller has checked.
+func (ca *CA) sign(t *x509.Certificate, key crypto.PublicKey) (*x509.Certificate, error) {
 	serial := make([]byte, 16)
 	rand.Read(serial)
 	serial[0] = serial[0]&0x7f | 0x40 // positive, and always 16 octets

@@ -23,12 +23,13 @@ const (
 	Node                        // a gateway process, on both ends of a link
 	Ordering                    // signs the heads of room logs
 	Service                     // a certificate service's own HTTPS
+	CoI                         // a Community of Interest: keys are wrapped to it
 )
 
 // letters of the purposes in a URI, by Purpose.
-const letters = " dnos"
+const letters = " dnosc"
 
-var purposeNames = [...]string{"none", "device", "node", "ordering", "service"}
+var purposeNames = [...]string{"none", "device", "node", "ordering", "service", "CoI"}
 
 // String returns the purpose's name.
 func (p Purpose) String() string {
@@ -46,8 +47,8 @@ type Name struct {
 	Device  string // laptop; empty but for devices
 }
 
-// ParseName takes apart the URI of a device, node, ordering key or service. It
-// accepts one spelling only: what it returns writes the same bytes again. A
+// ParseName takes apart the URI of a device, node, ordering key, service or
+// CoI. It accepts one spelling only: what it returns writes the same bytes again. A
 // refusal is BadName.
 func ParseName(uri string) (Name, error) {
 	rest, ok := strings.CutPrefix(uri, scheme)
@@ -74,7 +75,7 @@ func ParseName(uri string) (Name, error) {
 func (n Name) Check() error { return n.check(n.URI()) }
 
 func (n Name) check(uri string) error {
-	ok := n.Purpose >= Device && n.Purpose <= Service && validSite(n.Site) && validLabel(n.Local) &&
+	ok := n.Purpose >= Device && n.Purpose <= CoI && validSite(n.Site) && validLabel(n.Local) &&
 		validLabel(n.Device) == (n.Purpose == Device) && (n.Device == "" || n.Purpose == Device)
 	if !ok || len(uri) > MaxName {
 		return badName(uri)
@@ -84,7 +85,7 @@ func (n Name) check(uri string) error {
 
 // URI writes the name: mimi://alpha.example/d/alice/laptop.
 func (n Name) URI() string {
-	if n.Purpose > Service {
+	if n.Purpose > CoI {
 		return ""
 	}
 	uri := scheme + n.Site + "/" + letters[n.Purpose:n.Purpose+1] + "/" + n.Local
@@ -143,7 +144,7 @@ func validLabel(l string) bool {
 }
 
 func badName(uri string) error {
-	return refuse(BadName, "%q names no device, node, ordering key or service: write it like mimi://alpha.example/d/alice/laptop or mimi://alpha.example/n/a1", clip(uri))
+	return refuse(BadName, "%q names no device, node, ordering key, service or CoI: write it like mimi://alpha.example/d/alice/laptop or mimi://alpha.example/n/a1", clip(uri))
 }
 
 // clip keeps foreign text short enough for a log line.

@@ -28,7 +28,8 @@ var (
 
 	OIDPostQuantum = asn1.ObjectIdentifier{2, 25, arc, 2, 1} // OCTET STRING, an X-Wing public key
 
-	OIDBot = asn1.ObjectIdentifier{2, 25, arc, 3, 1} // a device that no person sits at
+	OIDBot     = asn1.ObjectIdentifier{2, 25, arc, 3, 1} // a device that no person sits at
+	OIDCoIRoot = asn1.ObjectIdentifier{2, 25, arc, 3, 2} // a root CA that vouches for CoIs, and for nothing else
 )
 
 // PostQuantumExtension is the certificate extension that carries an X-Wing
@@ -47,7 +48,11 @@ func PostQuantumExtension(key hpke.PublicKey) (pkix.Extension, error) {
 // PostQuantumKey returns the X-Wing public key that a certificate carries, nil
 // if it carries none; one that is there and is none is Malformed.
 func PostQuantumKey(cert *x509.Certificate) (hpke.PublicKey, error) {
-	for _, ext := range cert.Extensions {
+	return postQuantumKey(cert.Extensions)
+}
+
+func postQuantumKey(exts []pkix.Extension) (hpke.PublicKey, error) {
+	for _, ext := range exts {
 		if !ext.Id.Equal(OIDPostQuantum) {
 			continue
 		}

@@ -55,12 +55,14 @@ func ParseSitePEM(data []byte, name string) (Site, error) {
 	return NewSite(name, certs), nil
 }
 
-// NewSite sorts CA certificates into roots, which sign themselves, and
-// intermediates.
+// NewSite sorts CA certificates into roots, which sign themselves, roots for
+// CoIs, whose policy says so, and intermediates.
 func NewSite(name string, cas []*x509.Certificate) Site {
 	s := Site{Name: name}
 	for _, ca := range cas {
-		if bytes.Equal(ca.RawSubject, ca.RawIssuer) && ca.CheckSignatureFrom(ca) == nil {
+		if hasPolicy(ca, OIDCoIRoot) {
+			s.CoIRoots = append(s.CoIRoots, ca)
+		} else if bytes.Equal(ca.RawSubject, ca.RawIssuer) && ca.CheckSignatureFrom(ca) == nil {
 			s.Roots = append(s.Roots, ca)
 		} else {
 			s.Intermediates = append(s.Intermediates, ca)

@@ -18,6 +18,9 @@ func FingerprintOf(cert *x509.Certificate) Fingerprint { return sha256.Sum256(ce
 // to be verified as Service under a Trust of that site.
 func Pin(chain [][]byte, print Fingerprint) (Site, error) {
 	certs, err := parseChain(chain)
+	if err == nil {
+		err = checkKeys(certs)
+	}
 	if err != nil {
 		return Site{}, err
 	}

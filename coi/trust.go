@@ -14,6 +14,8 @@ type Site struct {
 	Name          string              // alpha.example
 	Roots         []*x509.Certificate // at least one
 	Intermediates []*x509.Certificate // CAs under them, so that chains may be sent short
+	CoIRoots      []*x509.Certificate // NewCoIAuthority made them; they vouch for CoIs and nothing else; none is fine
+	CoIs          []Community         // where the services of its CoIs are; none is fine
 }
 
 // A Trust says which CAs vouch for which site. It never changes once made, and
@@ -27,14 +29,16 @@ type anchors struct {
 	site          Site
 	roots         *x509.CertPool
 	intermediates *x509.CertPool
+	cois          *x509.CertPool
 	// issuers holds, for an intermediate that stands in roots because its own
 	// signature was verified once and for all, the roots that made it.
 	issuers map[*x509.Certificate][]*x509.Certificate
 }
 
 // NewTrust makes a Trust of sites. It refuses a site named twice, a CA that is
-// none, that names another site, or that is configured for two sites; and keys
-// CheckKey refuses. Validity in time is looked at by Verify.
+// none, that names another site, or that is configured for two sites; a CA that
+// would vouch for CoIs and for anything else; and keys CheckKey refuses.
+// Validity in time is looked at by Verify.
 func NewTrust(sites ...Site) (*Trust, error) {
 	t := &Trust{sites: make(map[string]*anchors, len(sites))}
 	owner := map[string]string{}
@@ -73,7 +77,7 @@ func (t *Trust) Sites() []Site {
 // Has says whether names of a site can be verified at all.
 func (t *Trust) Has(site string) bool { return t.sites[site] != nil }
 
-func (s *Site) cas() []*x509.Certificate { return slices.Concat(s.Roots, s.Intermediates) }
+func (s *Site) cas() []*x509.Certificate { return slices.Concat(s.Roots, s.Intermediates, s.CoIRoots) }
 
 func (s *Site) check() error {
 	cas := s.cas()
@@ -91,7 +95,7 @@ func (s *Site) check() error {
 			return err
 		}
 	}
-	return nil
+	return s.checkCoIs()
 }
 
 // checkName: a CA need not name a site, but it may not name another one.
@@ -113,10 +117,14 @@ func newAnchors(s Site) *anchors {
 		site:          s,
 		roots:         x509.NewCertPool(),
 		intermediates: x509.NewCertPool(),
+		cois:          x509.NewCertPool(),
 		issuers:       map[*x509.Certificate][]*x509.Certificate{},
 	}
 	for _, root := range s.Roots {
 		a.roots.AddCert(root)
+	}
+	for _, root := range s.CoIRoots {
+		a.cois.AddCert(root)
 	}
 	for _, ca := range s.Intermediates {
 		for _, root := range s.Roots {

@@ -23,9 +23,11 @@ type Subject struct {
 	Name     Name
 	URI      string           // of Name
 	Site     string           // whose CA vouched for it
-	Key      crypto.PublicKey // Ed25519 or ECDSA, see CheckKey
+	Key      crypto.PublicKey // Ed25519 or ECDSA, see CheckKey; of a CoI see CheckCoIKey
 	NotAfter time.Time        // the first end in the chain: trust it no longer
+	Bot      bool             // a device that no person holds: its certificate says so
 	Leaf     *x509.Certificate
+	Issuer   *x509.Certificate // the CA that signed the leaf: whose status answers count
 }
 
 // Verify says whom a chain speaks for: chain[0] is the leaf, in DER, the rest
@@ -39,6 +41,9 @@ type Subject struct {
 // *Error.
 func (t *Trust) Verify(chain [][]byte, purpose Purpose, now time.Time) (*Subject, error) {
 	certs, err := parseChain(chain)
+	if err == nil {
+		err = checkKeys(certs)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +65,14 @@ func (t *Trust) Verify(chain [][]byte, purpose Purpose, now time.Time) (*Subject
 	if err := checkDates(leaf, now); err != nil {
 		return nil, err
 	}
-	end, err := a.path(certs, purpose, now)
+	path, err := a.path(certs, purpose, now)
 	if err != nil {
 		return nil, err
 	}
-	return &Subject{Name: name, URI: name.URI(), Site: name.Site, Key: leaf.PublicKey, NotAfter: end, Leaf: leaf}, nil
+	return &Subject{
+		Name: name, URI: name.URI(), Site: name.Site, Key: leaf.PublicKey, NotAfter: path.end,
+		Bot: purpose == Device && hasPolicy(leaf, OIDBot), Leaf: leaf, Issuer: path.issuer,
+	}, nil
 }
 
 func parseChain(chain [][]byte) ([]*x509.Certificate, error) {
@@ -84,12 +92,18 @@ func parseChain(chain [][]byte) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, refuse(Malformed, "certificate %d of the chain: %w", i+1, err)
 		}
-		if err := CheckKey(cert.PublicKey); err != nil {
-			return nil, err
-		}
 		certs[i] = cert
 	}
 	return certs, nil
+}
+
+func checkKeys(certs []*x509.Certificate) error {
+	for _, cert := range certs {
+		if err := CheckKey(cert.PublicKey); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkLeaf holds the leaf's own usages against its purpose.
@@ -102,7 +116,7 @@ func checkLeaf(leaf *x509.Certificate, purpose Purpose) error {
 	}
 	client := slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
 	server := slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
-	some := slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny)
+	some := slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning)
 	ok := false
 	switch purpose {
 	case Device:
@@ -130,9 +144,14 @@ func checkDates(leaf *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// path finds a way from the leaf to a root of this site and returns the first
-// end on it.
-func (a *anchors) path(certs []*x509.Certificate, purpose Purpose, now time.Time) (time.Time, error) {
+// A certPath is what counts of a way from a leaf to a root.
+type certPath struct {
+	end    time.Time         // the first end on it
+	issuer *x509.Certificate // of the leaf
+}
+
+// path finds a way from the leaf to a root of this site.
+func (a *anchors) path(certs []*x509.Certificate, purpose Purpose, now time.Time) (certPath, error) {
 	if certs[0].NotBefore.After(now) {
 		now = certs[0].NotBefore // within Skew, checkDates said
 	}
@@ -147,17 +166,17 @@ func (a *anchors) path(certs []*x509.Certificate, purpose Purpose, now time.Time
 	}
 	chains, err := certs[0].Verify(opts)
 	if err != nil {
-		return time.Time{}, a.explain(err)
+		return certPath{}, a.explain(err)
 	}
 	var last error
 	for _, chain := range chains {
 		end, err := a.end(chain, purpose, now)
 		if err == nil {
-			return end, nil
+			return certPath{end, chain[min(1, len(chain)-1)]}, nil
 		}
 		last = err
 	}
-	return time.Time{}, last
+	return certPath{}, last
 }
 
 // usages are what every CA of a path must allow. An ordering certificate has no
