@@ -59,7 +59,10 @@ func (n *naive) encode() []byte {
 	return wire.Marshal(wire.RatchetTree(n.nodes[:end]))
 }
 
-func (n *naive) hash(x NodeIndex) []byte {
+func (n *naive) hash(x NodeIndex) []byte { return n.nodeHash(x, n.hash) }
+
+// nodeHash is the tree hash of x, given those of its children.
+func (n *naive) nodeHash(x NodeIndex, child func(NodeIndex) []byte) []byte {
 	var in wire.TreeHashInput
 	node := n.nodes[x]
 	if i, ok := x.Leaf(); ok {
@@ -68,9 +71,9 @@ func (n *naive) hash(x NodeIndex) []byte {
 			in.LeafNode.LeafNode = node.LeafNode
 		}
 	} else {
-		l, _ := x.Left()
-		r, _ := x.Right()
-		in = wire.TreeHashInput{NodeType: wire.NodeTypeParent, ParentNode: &wire.ParentNodeHashInput{LeftHash: n.hash(l), RightHash: n.hash(r)}}
+		in = wire.TreeHashInput{NodeType: wire.NodeTypeParent, ParentNode: &wire.ParentNodeHashInput{
+			LeftHash: child(first(x.Left())), RightHash: child(first(x.Right())),
+		}}
 		if node != nil {
 			in.ParentNode.ParentNode = node.ParentNode
 		}
