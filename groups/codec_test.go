@@ -82,7 +82,7 @@ func TestErrorsAreFoundByKind(t *testing.T) {
 	if !errors.Is(err, &Error{Kind: StaleEpoch}) || errors.Is(err, &Error{Kind: Denied}) {
 		t.Fatal("errors.Is does not go by kind")
 	}
-	for k := Internal; k <= Unavailable; k++ {
+	for k := Internal; k <= CoIUnavailable; k++ {
 		if ParseKind(k.String()) != k {
 			t.Fatalf("%v does not parse back", k)
 		}
@@ -97,8 +97,8 @@ func TestErrorsAreFoundByKind(t *testing.T) {
 // what is accepted encodes to the same bytes.
 func FuzzDecode(f *testing.F) {
 	stamp := AuthenticatedData{Device: "mimi://alpha.example/d/alice/laptop", Seq: 3, Blobs: []Hash{{1}}}
-	genesis := Genesis{GroupInfo: []byte("info"), Stamp: stamp}
-	bundle := CommitBundle{Commit: []byte("commit"), Welcome: &Hash{2}}
+	genesis := Genesis{GroupInfo: []byte("info"), Stamp: stamp, KeyRecord: []byte("record")}
+	bundle := CommitBundle{Commit: []byte("commit"), Welcome: &Hash{2}, KeyRecord: []byte("record")}
 	policy := DefaultPolicy("mimi://alpha.example/u/alice")
 	head := SignedHead{Head: someHeads(1)[0], Path: []Hash{{3}}, Signature: []byte("sig")}
 	for _, b := range [][]byte{

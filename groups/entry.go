@@ -28,8 +28,8 @@ const EntryVersion = 1
 // An EntryKind says what the body of an entry is.
 type EntryKind uint8
 
-// The kinds of entry. KeyRecord and HubMove are reserved by the log format and
-// not accepted by this version.
+// The kinds of entry. HubMove is reserved by the log format and not accepted
+// by this version.
 const (
 	KindCreate EntryKind = iota + 1
 	KindCommit
@@ -37,9 +37,10 @@ const (
 	KindMessage
 	KindKeyRecord
 	KindHubMove
+	KindFlag
 )
 
-var entryKindNames = [...]string{"", "create", "commit", "proposal", "message", "key_record", "hub_move"}
+var entryKindNames = [...]string{"", "create", "commit", "proposal", "message", "key_record", "hub_move", "flag"}
 
 // String returns the kind's name.
 func (k EntryKind) String() string {

@@ -11,22 +11,25 @@ type Kind uint8
 
 // The kinds of refusal.
 const (
-	Internal    Kind = iota // our fault; details are in our log
-	Invalid                 // malformed or breaks a rule; do not send it again
-	Denied                  // not allowed to the asker
-	NotFound                // unknown room, device, blob
-	Conflict                // exists, or something else took its place
-	StaleEpoch              // another commit won; rebase on the epoch given
-	KeyStale                // the room's key is too old or worn; make a new one
-	TooLarge                // over a limit of protocol.md, section 9
-	Busy                    // over a rate or a queue bound; try later
-	NoSpace                 // disk below its low-water mark
-	Unavailable             // not reachable now; try later
+	Internal       Kind = iota // our fault; details are in our log
+	Invalid                    // malformed or breaks a rule; do not send it again
+	Denied                     // not allowed to the asker
+	NotFound                   // unknown room, device, blob
+	Conflict                   // exists, or something else took its place
+	StaleEpoch                 // another commit won; rebase on the epoch given
+	KeyStale                   // the room's key is too old or worn; make a new one
+	TooLarge                   // over a limit of protocol.md, section 9
+	Busy                       // over a rate or a queue bound; try later
+	NoSpace                    // disk below its low-water mark
+	Unavailable                // not reachable now; try later
+	CoIRevoked                 // the certificate that a key would be wrapped to is revoked
+	CoIUnavailable             // whether it is good can not be found out now; try later
 )
 
 var kindNames = [...]string{
 	"internal", "invalid", "denied", "not_found", "conflict", "stale_epoch",
 	"key_stale", "too_large", "busy", "no_space", "unavailable",
+	"coi_revoked", "coi_unavailable",
 }
 
 // String returns the kind's name on the wire and in logs.
@@ -49,7 +52,7 @@ func ParseKind(s string) Kind {
 
 // Temporary says whether the same request may succeed later.
 func (k Kind) Temporary() bool {
-	return k == Busy || k == NoSpace || k == Unavailable
+	return k == Busy || k == NoSpace || k == Unavailable || k == CoIUnavailable
 }
 
 // An Error is what we refuse and why, in words for a person. For StaleEpoch it

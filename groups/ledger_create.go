@@ -31,7 +31,7 @@ func (s *stepper) create() (*Step, error) {
 	}
 	policy, err := policyOf(context.Extensions)
 	if err == nil {
-		err = policy.valid()
+		err = policy.Valid()
 	}
 	if err != nil {
 		return nil, err

@@ -29,6 +29,35 @@ const (
 	MaxBlobRefs = 16
 	// PastEpochs is how many epochs back a late message is still accepted.
 	PastEpochs = 5
+	// MaxCoIs bounds the Communities of Interest of one room.
+	MaxCoIs = 16
+	// MaxUnwrapServices bounds the unwrap services of one CoI.
+	MaxUnwrapServices = 8
+	// MaxURL bounds the address of a service.
+	MaxURL = 512
+	// MaxApprovers bounds who may approve cases of one room.
+	MaxApprovers = 32
+	// MaxSerial bounds a certificate's serial number (RFC 5280, Section 4.1.2.2).
+	MaxSerial = 20
+	// MaxEnvelope bounds the wrapped room key in a key record.
+	MaxEnvelope = 64 << 10
+	// MaxKeyRecord bounds an encoded key record.
+	MaxKeyRecord = MaxEnvelope + 16<<10
+	// MaxContext bounds an encoded GroupContext, policy and all, in a request
+	// for keys.
+	MaxContext = 512 << 10
+	// MaxAnchors and MaxKeyItems bound the lists of one request for keys.
+	MaxAnchors  = 64
+	MaxKeyItems = 1024
+	// MaxReason bounds the words that say what keys are wanted for.
+	MaxReason = 1 << 10
+	// MaxResponseKey bounds the public key that an answer is sealed to; that
+	// of X-Wing has 1216 bytes.
+	MaxResponseKey = 2 << 10
+	// MaxKeyRequest bounds an encoded request for keys.
+	MaxKeyRequest = 16 << 20
+	// MaxFlagText bounds the sealed words of a flag.
+	MaxFlagText = 16 << 10
 	// SubmissionMemory is how long a submission's id gives its first receipt.
 	SubmissionMemory = 30 * 24 * time.Hour
 )

@@ -30,6 +30,10 @@ type RoomID string
 // mimi://alpha.example/n/a1.
 type NodeID string
 
+// A CoIID is the URI of a site's Community of Interest:
+// mimi://alpha.example/c/finance.
+type CoIID string
+
 // NewUserID names a user of a site.
 func NewUserID(site SiteID, user string) (UserID, error) {
 	return ParseUserID(scheme + string(site) + "/u/" + user)
@@ -48,6 +52,11 @@ func NewRoomID(site SiteID, room string) (RoomID, error) {
 // NewNodeID names a node of a site.
 func NewNodeID(site SiteID, node string) (NodeID, error) {
 	return ParseNodeID(scheme + string(site) + "/n/" + node)
+}
+
+// NewCoIID names a Community of Interest of a site.
+func NewCoIID(site SiteID, coi string) (CoIID, error) {
+	return ParseCoIID(scheme + string(site) + "/c/" + coi)
 }
 
 // ParseSiteID checks a domain: lower-case labels of letters, digits and
@@ -86,6 +95,11 @@ func ParseNodeID(s string) (NodeID, error) {
 	return NodeID(s), parseURI(s, "node", "n", 1)
 }
 
+// ParseCoIID checks the URI of a Community of Interest.
+func ParseCoIID(s string) (CoIID, error) {
+	return CoIID(s), parseURI(s, "community", "c", 1)
+}
+
 // Site returns the user's site.
 func (u UserID) Site() SiteID { return siteOf(string(u)) }
 
@@ -115,6 +129,12 @@ func (n NodeID) Site() SiteID { return siteOf(string(n)) }
 // Name returns the node's local name: a1.
 func (n NodeID) Name() string { return segment(string(n), 2) }
 
+// Site returns the community's site.
+func (c CoIID) Site() SiteID { return siteOf(string(c)) }
+
+// Name returns the community's local name: finance.
+func (c CoIID) Name() string { return segment(string(c), 2) }
+
 // URI returns the site's URI.
 func (s SiteID) URI() string { return scheme + string(s) }
 
@@ -136,6 +156,7 @@ func parseURI(s, noun, kind string, labels int) error {
 	example := map[string]string{
 		"u": "mimi://alpha.example/u/alice", "d": "mimi://alpha.example/d/alice/laptop",
 		"r": "mimi://alpha.example/r/ops", "n": "mimi://alpha.example/n/a1",
+		"c": "mimi://alpha.example/c/finance",
 	}[kind]
 	rest, ok := strings.CutPrefix(s, scheme)
 	if !ok || len(s) > MaxName {

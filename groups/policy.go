@@ -14,17 +14,9 @@ const PolicyExtension wire.ExtensionType = 0xf0a1
 // maxAdmins bounds the list of admins.
 const maxAdmins = 1024
 
-// A Policy is what a room's members and its hub hold each other to.
-//
-//	struct {
-//	  uint8 version;
-//	  opaque admins<V>;            // list of opaque user<V>
-//	  uint8 members_may_add;
-//	  uint8 basic_credentials;
-//	  uint64 max_key_age;          // seconds, 0: no limit
-//	  uint64 max_key_messages;     // 0: no limit
-//	  uint8 grace_epochs;
-//	} Policy;
+// A Policy is what a room's members and its hub hold each other to. Whoever may
+// open the room beside its members stands in it, so that nobody can be brought
+// to seal for a reader that others do not see.
 type Policy struct {
 	// Admins may add and remove anyone and change the policy.
 	Admins []UserID
@@ -36,13 +28,38 @@ type Policy struct {
 	// MaxKeyAge ends a key by time, MaxKeyMessages by use; zero means never.
 	MaxKeyAge      time.Duration
 	MaxKeyMessages uint64
+	// DefaultKeyAge is how long a key lasts unless its maker says otherwise,
+	// at most MaxKeyAge; zero means MaxKeyAge.
+	DefaultKeyAge time.Duration
+	// AutoRenew is how long before a key ends devices may make the next one by
+	// themselves; zero means that only people make keys.
+	AutoRenew time.Duration
 	// GraceEpochs is how many epochs back a late message is accepted, at most
 	// PastEpochs.
 	GraceEpochs uint8
+	// CoIs are the Communities of Interest that each room key is wrapped to,
+	// sorted by name, at most MaxCoIs; none means that no key is wrapped.
+	CoIs []CoI
+	// Mode says whether one of them opens a key, or all of them together.
+	Mode CoIMode
+	// StrictStatus asks for the status of each certificate, with a nonce, at
+	// every wrap; else a stapled response is enough.
+	StrictStatus bool
+	// PostQuantum nests X-Wing in the envelope.
+	PostQuantum bool
+	// History says what a member may read of the time before it joined.
+	History HistoryMode
+	// Readers are the CoIs, of those above, whose devices may read the room
+	// without a leaf; sorted.
+	Readers []CoIID
+	// Cases says who together may have keys opened without being a member. The
+	// zero value means nobody.
+	Cases CaseRule
 }
 
 // DefaultPolicy is the policy of a new room: its creator administers it, keys
-// last thirty days, late messages of five epochs are accepted.
+// last thirty days, late messages of five epochs are accepted, and nobody but
+// the members can open anything.
 func DefaultPolicy(creator UserID) Policy {
 	return Policy{
 		Admins:      []UserID{creator},
@@ -61,48 +78,26 @@ func (p *Policy) Admin(u UserID) bool {
 	return false
 }
 
-// Extension returns the policy as the GroupContext extension.
-func (p *Policy) Extension() wire.Extension {
-	w := wire.NewWriter(nil)
-	w.Uint8(1)
-	w.Vector(func(w *wire.Writer) {
-		for _, a := range p.Admins {
-			w.String(string(a))
-		}
-	})
-	w.Bool(p.MembersMayAdd)
-	w.Bool(p.BasicCredentials)
-	w.Uint64(uint64(p.MaxKeyAge / time.Second))
-	w.Uint64(p.MaxKeyMessages)
-	w.Uint8(p.GraceEpochs)
-	return wire.Extension{ExtensionType: PolicyExtension, ExtensionData: w.Bytes()}
+// KeyEnd is when a key made at a time ends if its maker says nothing else, both
+// in ms since 1970; 0 means never.
+func (p *Policy) KeyEnd(made uint64) uint64 {
+	age := p.DefaultKeyAge
+	if age == 0 {
+		age = p.MaxKeyAge
+	}
+	if age == 0 {
+		return 0
+	}
+	return made + uint64(age/time.Millisecond)
 }
 
-// ParsePolicy reads the extension's data.
-func ParsePolicy(data []byte) (Policy, error) {
-	var p Policy
-	r := wire.NewReader(data)
-	if v := r.Uint8(); r.Err() == nil && v != 1 {
-		return p, Errorf(Invalid, "policy: unknown version %d", v)
-	}
-	r.Vector(func(r *wire.Reader) {
-		if len(p.Admins) >= maxAdmins {
-			r.Fail(wire.ErrTooLong)
-			return
+// ReaderSite says whether devices of a site may read the room without a leaf:
+// one of the Readers is of it.
+func (p *Policy) ReaderSite(s SiteID) bool {
+	for _, c := range p.Readers {
+		if c.Site() == s {
+			return true
 		}
-		p.Admins = append(p.Admins, UserID(r.OpaqueMax(MaxName)))
-	})
-	p.MembersMayAdd = r.Bool()
-	p.BasicCredentials = r.Bool()
-	age := r.Uint64()
-	p.MaxKeyMessages = r.Uint64()
-	p.GraceEpochs = r.Uint8()
-	if err := r.Done(); err != nil {
-		return p, Errorf(Invalid, "policy: %w", err)
 	}
-	if age > uint64(100*365*24*time.Hour/time.Second) || p.GraceEpochs > PastEpochs {
-		return p, Errorf(Invalid, "policy: a limit is out of range")
-	}
-	p.MaxKeyAge = time.Duration(age) * time.Second
-	return p, nil
+	return false
 }

@@ -32,18 +32,5 @@ func (p *Policy) Check(actor DeviceID, c Change) error {
 	if !admin {
 		return Errorf(Denied, "%s may not change the policy: only an admin may", actor)
 	}
-	return c.Policy.valid()
-}
-
-// valid says whether a policy may be a room's.
-func (p *Policy) valid() error {
-	if len(p.Admins) == 0 || len(p.Admins) > maxAdmins {
-		return Errorf(Invalid, "a policy needs between 1 and %d admins, this one has %d", maxAdmins, len(p.Admins))
-	}
-	for _, a := range p.Admins {
-		if _, err := ParseUserID(string(a)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.Policy.Valid()
 }
