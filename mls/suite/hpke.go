@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"crypto/ecdh"
 	"crypto/hpke"
 	"fmt"
 )
@@ -36,11 +37,14 @@ func (s *Suite) NewHPKEPrivateKey(b []byte) (*HPKEPrivateKey, error) {
 }
 
 // CheckHPKEPublicKey returns ErrBadKey if public is no HPKEPublicKey of the
-// suite. An X25519 point of low order passes here and is refused by Encrypt
-// and Decrypt (RFC 9180, Section 7.1.4).
+// suite, or one that nothing can be encrypted to: an X25519 point of low order,
+// also in a hybrid (RFC 9180, Section 7.1.4).
 func (s *Suite) CheckHPKEPublicKey(public []byte) error {
 	if _, err := s.kem.NewPublicKey(public); err != nil {
 		return fmt.Errorf("%w: %v", ErrBadKey, err)
+	}
+	if s.kem.curve == ecdh.X25519() && lowOrderX25519.holds(public[s.kem.latticeSize:]) {
+		return fmt.Errorf("%w: X25519 point of low order", ErrBadKey)
 	}
 	return nil
 }

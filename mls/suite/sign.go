@@ -163,11 +163,14 @@ func (s *Suite) Verify(public []byte, label string, content, signature []byte) e
 }
 
 // CheckSignatureKey returns ErrBadKey if public is no SignaturePublicKey of
-// the suite.
+// the suite, or an Ed25519 point of small order, for which anybody can sign.
 func (s *Suite) CheckSignatureKey(public []byte) error {
 	if s.sig.curve == nil {
 		if len(public) != ed25519.PublicKeySize {
 			return fmt.Errorf("%w: Ed25519 public key of %d bytes", ErrBadKey, len(public))
+		}
+		if lowOrderEd25519.holds(public) {
+			return fmt.Errorf("%w: Ed25519 point of small order", ErrBadKey)
 		}
 		return nil
 	}
