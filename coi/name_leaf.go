@@ -1,0 +1,18 @@
+package coi
+
+import "crypto/x509"
+
+// CertificateName returns the one URI that a leaf certificate carries as the
+// name it is. It verifies nothing: for certificates whose signature was checked
+// when they were in force, such as those in an old tree. A refusal is Malformed
+// or BadName.
+func CertificateName(der []byte) (Name, error) {
+	if len(der) > MaxChainBytes {
+		return Name{}, refuse(TooLarge, "a certificate of %d bytes: at most %d", len(der), MaxChainBytes)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return Name{}, refuse(Malformed, "certificate: %w", err)
+	}
+	return leafName(cert)
+}
