@@ -190,6 +190,9 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if token := b.link.token.Load(); token != nil {
 		req = req.Clone(req.Context())
 		req.Header.Set("Authorization", "Bearer "+*token)
+		if req.ContentLength < 0 { // our copy of a stream's request
+			req.Body = &wholeMessages{ReadCloser: req.Body}
+		}
 	}
 	return b.next.RoundTrip(req)
 }
