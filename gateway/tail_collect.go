@@ -171,7 +171,7 @@ func (t *tail) readMailbox(f *frame) error {
 func welcomeMessage(w *groups.Welcome) *devicev1.Welcome {
 	m := &devicev1.Welcome{
 		Room: string(w.Room), Seq: uint64(w.Seq), Epoch: uint64(w.Epoch),
-		Welcome: w.Bytes, Tree: w.Tree[:], EntryHash: w.EntryHash[:],
+		Welcome: w.Bytes, Tree: w.Tree[:], EntryHash: w.EntryHash[:], KeyRecord: w.KeyRecord,
 	}
 	if w.Head != nil {
 		m.Head = w.Head.Marshal()

@@ -47,6 +47,7 @@ type Welcome struct {
 	Tree      Hash   // of the public tree's bytes, a blob
 	EntryHash Hash   // of the commit's header: where the device's chain begins
 	Head      *SignedHead
+	KeyRecord []byte // of the commit's epoch, nil if it has none
 }
 
 // A Replica is an entry on its way to a follower, with what its body names.

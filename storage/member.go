@@ -50,8 +50,28 @@ func (s *Store) Welcomes(d groups.DeviceID) ([]groups.Welcome, error) {
 		if r := s.find(w.Room); r != nil {
 			w.Head = r.view.Load().signed
 		}
+		if w.KeyRecord, err = s.recordAt(w.Room, w.Seq); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
+}
+
+// recordAt returns the key record that came with a commit, nil if none did.
+func (s *Store) recordAt(room groups.RoomID, seq groups.Seq) ([]byte, error) {
+	page, err := s.Read(room, seq-1, 1)
+	if err != nil || len(page.Entries) == 0 || page.Entries[0].Kind != groups.KindCommit {
+		return nil, err
+	}
+	e, err := groups.ParseEntry(page.Entries[0].Bytes)
+	if err != nil {
+		return nil, readError(err)
+	}
+	bundle, err := groups.ParseCommitBundle(e.Body)
+	if err != nil {
+		return nil, readError(err)
+	}
+	return bundle.KeyRecord, nil
 }
 
 // ForgetWelcome ends the route of a Welcome that its device has used. When it

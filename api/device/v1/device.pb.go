@@ -1352,6 +1352,7 @@ type Welcome struct {
 	Tree          []byte                 `protobuf:"bytes,5,opt,name=tree,proto3" json:"tree,omitempty"`                            // hash of the public tree's bytes, a blob
 	EntryHash     []byte                 `protobuf:"bytes,6,opt,name=entry_hash,json=entryHash,proto3" json:"entry_hash,omitempty"` // of the commit's header: where the device's chain begins
 	Head          []byte                 `protobuf:"bytes,7,opt,name=head,proto3" json:"head,omitempty"`                            // a SignedHead at or after seq
+	KeyRecord     []byte                 `protobuf:"bytes,8,opt,name=key_record,json=keyRecord,proto3" json:"key_record,omitempty"` // of the commit's epoch; empty if it has none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1431,6 +1432,13 @@ func (x *Welcome) GetEntryHash() []byte {
 func (x *Welcome) GetHead() []byte {
 	if x != nil {
 		return x.Head
+	}
+	return nil
+}
+
+func (x *Welcome) GetKeyRecord() []byte {
+	if x != nil {
+		return x.KeyRecord
 	}
 	return nil
 }
@@ -2738,7 +2746,7 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\"\x15\n" +
 	"\x13ListWelcomesRequest\"M\n" +
 	"\x14ListWelcomesResponse\x125\n" +
-	"\bwelcomes\x18\x01 \x03(\v2\x19.parley.device.v1.WelcomeR\bwelcomes\"\xa6\x01\n" +
+	"\bwelcomes\x18\x01 \x03(\v2\x19.parley.device.v1.WelcomeR\bwelcomes\"\xc5\x01\n" +
 	"\aWelcome\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
@@ -2747,7 +2755,9 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\x04tree\x18\x05 \x01(\fR\x04tree\x12\x1d\n" +
 	"\n" +
 	"entry_hash\x18\x06 \x01(\fR\tentryHash\x12\x12\n" +
-	"\x04head\x18\a \x01(\fR\x04head\"z\n" +
+	"\x04head\x18\a \x01(\fR\x04head\x12\x1d\n" +
+	"\n" +
+	"key_record\x18\b \x01(\fR\tkeyRecord\"z\n" +
 	"\n" +
 	"Submission\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x12\n" +
