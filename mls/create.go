@@ -47,7 +47,7 @@ func create(o *CreateOptions) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := newLeaf(s, o.Identity, key, o.Leaf)
+	leaf, err := newLeaf(s, o.Identity, key, o.Leaf, newGrease())
 	if err != nil {
 		return nil, err
 	}

@@ -167,21 +167,24 @@ func (o *ExternalJoinOptions) stage(g *Group, values []wire.Proposal) (*committe
 	c.keys, c.signer = g.keys, g.signer
 	o.Leaf.Extensions = nil // there is no key package
 	o.Leaf.Capabilities = capabilities(g.suite, o.Leaf)
-	c.renewLeaf = o.leaf
-	leaf, _ := o.leaf(nil)
+	choice := newGrease()
+	c.renewLeaf = func(key []byte) (wire.LeafNode, *suite.SignaturePrivateKey) { return o.leaf(key, choice) }
+	leaf, _ := c.renewLeaf(nil)
 	return c, c.staged.Join(leaf)
 }
 
 // leaf is the client's leaf node, unsigned.
-func (o *ExternalJoinOptions) leaf(key []byte) (wire.LeafNode, *suite.SignaturePrivateKey) {
-	return wire.LeafNode{
+func (o *ExternalJoinOptions) leaf(key []byte, g grease) (wire.LeafNode, *suite.SignaturePrivateKey) {
+	leaf := wire.LeafNode{
 		EncryptionKey:  key,
 		SignatureKey:   o.Identity.Signer.PublicKey(),
 		Credential:     o.Identity.Credential,
 		Capabilities:   o.Leaf.Capabilities,
 		LeafNodeSource: wire.LeafNodeSourceCommit,
 		Extensions:     o.Leaf.LeafExtensions,
-	}, o.Identity.Signer
+	}
+	g.leaf(&leaf)
+	return leaf, o.Identity.Signer
 }
 
 // selfRemove reads a SelfRemove of the epoch. "The new joiner MUST validate the

@@ -29,10 +29,10 @@ func (g *Group) groupInfo(more ...wire.Extension) (*wire.GroupInfo, error) {
 	}
 	info := &wire.GroupInfo{
 		GroupContext: g.state.Context,
-		Extensions: append(wire.Extensions{{
+		Extensions: newGrease().extensions(append(wire.Extensions{{
 			ExtensionType: wire.ExtensionTypeExternalPub,
 			ExtensionData: wire.Marshal(wire.ExternalPub{ExternalPub: external.PublicKey()}),
-		}}, more...),
+		}}, more...), false),
 		ConfirmationTag: g.tag,
 		Signer:          g.OwnLeaf(),
 	}

@@ -85,7 +85,9 @@ func NewKeyPackage(s *suite.Suite, id Identity, o KeyPackageOptions) (*KeyPackag
 	if o.LastResort {
 		o.Extensions = append(slices.Clip(o.Extensions), wire.Extension{ExtensionType: wire.ExtensionTypeLastResort})
 	}
-	leaf, err := newLeaf(s, id, leafKey, o)
+	g := newGrease()
+	o.Extensions = g.extensions(o.Extensions, false)
+	leaf, err := newLeaf(s, id, leafKey, o, g)
 	if err != nil {
 		return nil, fmt.Errorf("make key package: %w", err)
 	}
@@ -116,7 +118,7 @@ func (unjudged) Validate(wire.Credential, []byte) error { return nil }
 func (unjudged) Succeeds(_, _ wire.Credential) error { return nil }
 
 // newLeaf makes the signed leaf node of a key package.
-func newLeaf(s *suite.Suite, id Identity, key *suite.HPKEPrivateKey, o KeyPackageOptions) (wire.LeafNode, error) {
+func newLeaf(s *suite.Suite, id Identity, key *suite.HPKEPrivateKey, o KeyPackageOptions, g grease) (wire.LeafNode, error) {
 	lifetime := o.Lifetime
 	if lifetime == 0 {
 		lifetime = defaultLifetime
@@ -133,6 +135,7 @@ func newLeaf(s *suite.Suite, id Identity, key *suite.HPKEPrivateKey, o KeyPackag
 		},
 		Extensions: o.LeafExtensions,
 	}
+	g.leaf(&leaf)
 	return leaf, signLeaf(&leaf, id.Signer, nil, 0)
 }
 

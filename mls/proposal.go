@@ -106,6 +106,9 @@ func (g *Group) renewLeaf(o LeafOptions, encryptionKey []byte) (wire.LeafNode, *
 	if o.Extensions != nil {
 		leaf.Extensions = *o.Extensions
 	}
+	if o.Capabilities != nil || o.Extensions != nil {
+		newGrease().leaf(&leaf)
+	}
 	return leaf, signer
 }
 
