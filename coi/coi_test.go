@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -106,7 +107,8 @@ func TestVerifyCoIRefuses(t *testing.T) {
 	alpha, beta := newRealm(t, "alpha.example"), newRealm(t, "beta.example")
 	ca, foreign := alpha.withCoIs(t), beta.withCoIs(t)
 	trust := newTrust(t, alpha.site, beta.site)
-	key := coiKeys(t)["p256"]
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
 	good := issueCoI(t, ca, key, nil)
 	by := func(ca *CA, uri string, edit func(*x509.Certificate)) [][]byte {
 		name, err := ParseName(uri)
@@ -121,7 +123,7 @@ func TestVerifyCoIRefuses(t *testing.T) {
 		must(t, err)
 		return Chain(cert)
 	}
-	_, err := trust.VerifyCoI(by(ca, finance, nil), then)
+	_, err = trust.VerifyCoI(by(ca, finance, nil), then)
 	must(t, err)
 	small, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
@@ -203,6 +205,25 @@ func TestNewTrustKeepsCoIsApart(t *testing.T) {
 		if _, err := NewTrust(c.site); ReasonOf(err) != c.want {
 			t.Errorf("%s: %v, want %s", what, err, c.want)
 		}
+	}
+}
+
+// TestBundlesCarryCoIs: what is handed to a peer says which root vouches for
+// CoIs, and where their services are.
+func TestBundlesCarryCoIs(t *testing.T) {
+	alpha := newRealm(t, "alpha.example")
+	alpha.withCoIs(t)
+	alpha.site.CoIs = []Community{{Name: finance, Lookup: "https://127.0.0.1:7446", Unwrap: []string{"https://127.0.0.1:7448"}, Officer: "mimi://alpha.example/u/carol"}}
+	site, err := ParseSitePEM(alpha.site.PEM(), "alpha.example")
+	must(t, err)
+	newTrust(t, site)
+	if len(site.Roots) != 1 || len(site.Intermediates) != 1 || len(site.CoIRoots) != 1 || !site.CoIRoots[0].Equal(alpha.site.CoIRoots[0]) || !reflect.DeepEqual(site.CoIs, alpha.site.CoIs) {
+		t.Errorf("%+v", site)
+	}
+	certs, err := ParseCertificatesPEM(alpha.site.PEM())
+	must(t, err)
+	if len(certs) != 3 {
+		t.Errorf("%d certificates", len(certs))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"slices"
 )
@@ -14,45 +15,60 @@ const MaxPEM = 256 << 10
 const (
 	pemCertificate = "CERTIFICATE"
 	pemKey         = "PRIVATE KEY"
+	pemCoIs        = "PARLEY COIS" // JSON: where a site's CoI services are
 )
 
 // ParseCertificatesPEM reads a file of certificates, at most MaxCAs. Blocks of
 // another kind are refused, not skipped: a private key in a bundle that is
-// handed to others is an accident to stop at.
+// handed to others is an accident to stop at. Only a bundle's list of CoIs is
+// passed over.
 func ParseCertificatesPEM(data []byte) ([]*x509.Certificate, error) {
+	certs, _, err := parseBundle(data)
+	return certs, err
+}
+
+// parseBundle reads certificates and, where there is one, a list of CoIs.
+func parseBundle(data []byte) (certs []*x509.Certificate, cois []Community, err error) {
 	if len(data) > MaxPEM {
-		return nil, refuse(TooLarge, "%d bytes of PEM: at most %d", len(data), MaxPEM)
+		return nil, nil, refuse(TooLarge, "%d bytes of PEM: at most %d", len(data), MaxPEM)
 	}
-	var certs []*x509.Certificate
 	for {
 		var block *pem.Block
 		block, data = pem.Decode(data)
 		switch {
 		case block == nil && len(certs) == 0:
-			return nil, refuse(Malformed, "no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+			return nil, nil, refuse(Malformed, "no certificate in PEM (-----BEGIN CERTIFICATE-----)")
 		case block == nil:
-			return certs, nil
+			return certs, cois, nil
+		case block.Type == pemCoIs:
+			if err := json.Unmarshal(block.Bytes, &cois); err != nil || len(cois) > MaxCommunities {
+				return nil, nil, refuse(Malformed, "the bundle's list of CoIs can not be read, or has more than %d", MaxCommunities)
+			}
+			continue
 		case block.Type != pemCertificate:
-			return nil, refuse(Malformed, "a %s among certificates", clip(block.Type))
+			return nil, nil, refuse(Malformed, "a %s among certificates", clip(block.Type))
 		case len(certs) == MaxCAs:
-			return nil, refuse(TooLarge, "more than %d certificates", MaxCAs)
+			return nil, nil, refuse(TooLarge, "more than %d certificates", MaxCAs)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, refuse(Malformed, "certificate %d: %w", len(certs)+1, err)
+			return nil, nil, refuse(Malformed, "certificate %d: %w", len(certs)+1, err)
 		}
 		certs = append(certs, cert)
 	}
 }
 
-// ParseSitePEM reads a site's CA bundle, as it is handed to a peer: all CAs of
-// the site, in any order. NewTrust checks that they are CAs and fit the name.
+// ParseSitePEM reads a site's trust bundle, as it is handed to a peer: all CAs
+// of the site, in any order, and where the services of its CoIs are. NewTrust
+// checks that they are CAs and fit the name.
 func ParseSitePEM(data []byte, name string) (Site, error) {
-	certs, err := ParseCertificatesPEM(data)
+	certs, cois, err := parseBundle(data)
 	if err != nil {
 		return Site{}, err
 	}
-	return NewSite(name, certs), nil
+	s := NewSite(name, certs)
+	s.CoIs = cois
+	return s, nil
 }
 
 // NewSite sorts CA certificates into roots, which sign themselves, roots for
@@ -71,8 +87,18 @@ func NewSite(name string, cas []*x509.Certificate) Site {
 	return s
 }
 
-// PEM writes a site's CAs, roots first: what ParseSitePEM reads.
-func (s Site) PEM() []byte { return EncodeCertificatesPEM(s.cas()...) }
+// PEM writes a site's CAs, roots first, and its CoIs: what ParseSitePEM reads.
+func (s Site) PEM() []byte {
+	out := EncodeCertificatesPEM(s.cas()...)
+	if len(s.CoIs) == 0 {
+		return out
+	}
+	list, err := json.Marshal(s.CoIs)
+	if err != nil {
+		panic("BUG: a list of texts can not be written as JSON")
+	}
+	return append(out, pem.EncodeToMemory(&pem.Block{Type: pemCoIs, Bytes: list})...)
+}
 
 // EncodeCertificatesPEM writes certificates as PEM.
 func EncodeCertificatesPEM(certs ...*x509.Certificate) []byte {
