@@ -2,246 +2,208 @@ package main
 
 import (
 	"context"
-	"time"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"parley/mls"
 	"parley/mls/suite"
-	"parley/mls/wire"
 )
 
 // The sizes of rooms that bench mls takes.
 const (
-	fewestMembers = 4
+	fewestMembers = 8
 	mostMembers   = 100_000
 )
+
+// xwing is how X-Wing may be called at --suite.
+const xwing = "xwing"
 
 // mlsBench is what bench mls was asked for.
 type mlsBench struct {
 	*bench
 	suite   *suite.Suite
-	size    int
+	size    int     // bytes of a message
 	seconds float64 // for each operation
+	long    bool    // whoever waits is told what is being done, terminal or not
+	crowd   *crowd
+	results []*mlsResult
+}
+
+// mlsFlags are the flags of bench mls.
+type mlsFlags struct {
+	members          []int
+	shapes, suites   []string
+	all              bool
+	markdown, holdIn string
 }
 
 func benchMLSCommand(a *app) *cobra.Command {
-	var members []int
-	var id uint16
+	var f mlsFlags
 	b := mlsBench{}
 	cmd := &cobra.Command{
 		Use:   "mls",
-		Short: "Measure RFC 9420: create, join, commit, process, seal, open",
+		Short: "Measure RFC 9420: add, join, commit, process, seal, open",
 		Long: `Mls measures what one device does in a room of N members, without any network:
 
-  create   a group of one and the commit that adds N-1 members; bytes: commit and Welcome
-  join     by Welcome, with the whole tree verified; bytes: tree and Welcome
-  commit   new keys from the own leaf to the root; bytes: the commit
-  process  another member's commit
-  seal     one message; bytes: the PrivateMessage
-  open     another member's message
+  sign verify hpke_seal hpke_open derive_key   what everything else is made of
+  add              one commit that adds the N-1 others to a group of one (shape bulk only)
+  join             by Welcome, with the whole tree verified; bytes: tree and Welcome
+  commit           new keys from the own leaf to the root; bytes: the commit
+  process          that commit, by a member of the other half of the tree, as half are
+  process_sibling  that commit, by the member next to the committer: the most work there is
+  remove           a commit that removes a member, remove_process its processing
+  group_info       what outsiders join by
+  external_join    a commit by which an outsider adds itself, external_process its processing
+  seal, open       one message
+  records          what a device writes down for a commit that it processes, own_records
+                   for one of its own; bytes: keys and values
+  tree             the whole tree encoded; bytes: its size
+  resident         the memory of a process that holds this one member, after a collection;
+                   bytes: what Linux calls VmRSS, the program itself included
+  live             the heap in use in that process
 
-Commit, process, seal and open include the records that a device has to store before it
-goes on. They, and join, run in a room where every second member has committed before,
-so that all nodes of the tree have keys.
+What has many signatures or seals is measured on one processor and on all there are. Cpu_ms
+is what one takes of all processors together, the collection of garbage included. Commit and
+process include the records that a device has to store before it goes on, seal and open too.
+
+The shape of a room is what its members have done before:
+
+  bulk     all were added in one commit and nobody has committed since
+  batched  they were added in ten commits, each by another member
+  warm     every node of the tree has a key, no leaf is unmerged
+  churned  as warm, and then members were removed, added and updated at random
 
 ` + benchHelp,
 		Args: arguments(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var err error
-			if b.suite, err = suite.Lookup(suite.ID(id)); err != nil {
-				return usagef("--suite: %w; there are %v", err, suite.IDs())
+			if f.holdIn != "" {
+				return holdMember(a, f.holdIn)
 			}
-			for _, n := range members {
-				if n < fewestMembers || n > mostMembers {
-					return usagef("--members %d: a room of %d to %d members can be measured", n, fewestMembers, mostMembers)
-				}
-			}
-			b.bench = newBench(a)
-			for _, n := range members {
-				if err := b.room(cmd.Context(), n); err != nil {
-					return err
-				}
-			}
-			return b.end()
+			b.bench, b.long = newBench(a), f.all
+			return b.run(cmd.Context(), &f)
 		},
 	}
-	f := cmd.Flags()
-	f.IntSliceVar(&members, "members", []int{100, 1000, 10000}, "sizes of the room")
-	f.Uint16Var(&id, "suite", uint16(suite.X25519AES128SHA256Ed25519), "number of the cipher suite")
-	f.IntVar(&b.size, "size", 300, "bytes of a message")
-	f.Float64Var(&b.seconds, "seconds", 1, "how long each operation is repeated")
+	flags := cmd.Flags()
+	flags.IntSliceVar(&f.members, "members", []int{100, 1000, 10000}, "sizes of the room")
+	flags.StringSliceVar(&f.shapes, "shape", []string{shapeWarm}, "shapes of the room: "+strings.Join(shapes, ", "))
+	flags.StringSliceVar(&f.suites, "suite", []string{"1"}, "numbers of cipher suites, or "+xwing)
+	flags.IntVar(&b.size, "size", 300, "bytes of a message")
+	flags.Float64Var(&b.seconds, "seconds", 1, "how long each operation is repeated")
+	flags.BoolVar(&f.all, "all", false, "everything that docs/benchmarks.md has: some minutes")
+	flags.StringVar(&f.markdown, "markdown", "", "put the tables into this file, between its marks")
+	flags.StringVar(&f.holdIn, "hold", "", "be a member and tell the memory that takes")
+	flags.Lookup("hold").Hidden = true // for this program itself
 	return cmd
 }
 
-// room measures one size of room.
-func (b *mlsBench) room(ctx context.Context, n int) error {
-	b.stage("%d members: making their keys", n)
-	people, err := newcomers(b.suite, n)
-	if err != nil {
-		return err
-	}
-	if err := b.create(ctx, people); err != nil {
-		return err
-	}
-	b.stage("%d members: living in the room", n)
-	room, err := liveIn(b.suite, people)
-	if err != nil {
-		return err
-	}
-	a, z, err := b.join(ctx, room, n)
-	if err != nil {
-		return err
-	}
-	if a, z, err = b.commits(ctx, a, z, n); err != nil {
-		return err
-	}
-	return b.messages(ctx, a, z, n)
+// A mlsRoom is one room to be measured.
+type mlsRoom struct {
+	suite   *suite.Suite
+	members int
+	shape   string
 }
 
-// done says whether an operation has been repeated for long enough.
-func (b *mlsBench) done(ctx context.Context, w *stopwatch) bool {
-	return w.total.Seconds() >= b.seconds || ctx.Err() != nil
-}
-
-// tell reports one operation.
-func (b *mlsBench) tell(ctx context.Context, op string, n int, w *stopwatch) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// rooms are those that were asked for, by suite.
+func (f *mlsFlags) rooms() ([]mlsRoom, error) {
+	if f.all {
+		return allRooms()
 	}
-	r := w.result("mls_" + op)
-	r.Members, r.Suite = n, b.suite.String()
-	if op == "seal" || op == "open" {
-		r.Size = b.size
-	}
-	return b.report(r)
-}
-
-// create measures the making of a group of all people by the first.
-func (b *mlsBench) create(ctx context.Context, people []*newcomer) error {
-	b.stage("%d members: create", len(people))
-	adds := make([]*wire.KeyPackage, len(people)-1)
-	for i, p := range people[1:] {
-		adds[i] = &p.kp.Public
-	}
-	w := newStopwatch()
-	for ok := true; ok; ok = !b.done(ctx, w) {
-		err := w.time(func() (int, error) {
-			now := time.Now()
-			g, err := mls.Create(mls.CreateOptions{
-				Suite: b.suite, GroupID: []byte(roomName), Identity: people[0].identity("member 0"),
-				Leaf: mls.KeyPackageOptions{Now: now}, Credentials: anyone{},
-			})
-			if err != nil {
-				return 0, err
-			}
-			p, err := g.Commit(mls.CommitOptions{MessageOptions: mls.MessageOptions{Now: now}, Adds: adds})
-			if err != nil {
-				return 0, err
-			}
-			return len(p.Commit) + len(p.Welcome), nil
-		})
+	var list []mlsRoom
+	for _, name := range f.suites {
+		s, err := suiteNamed(name)
 		if err != nil {
+			return nil, err
+		}
+		for _, n := range f.members {
+			if n < fewestMembers || n > mostMembers {
+				return nil, usagef("--members %d: a room of %d to %d members can be measured", n, fewestMembers, mostMembers)
+			}
+			for _, shape := range f.shapes {
+				if !slices.Contains(shapes, shape) {
+					return nil, usagef("--shape %s: there are %s", shape, strings.Join(shapes, ", "))
+				}
+				list = append(list, mlsRoom{s, n, shape})
+			}
+		}
+	}
+	return list, nil
+}
+
+// suiteNamed finds a cipher suite.
+func suiteNamed(name string) (*suite.Suite, error) {
+	if name == xwing {
+		return suite.Lookup(suite.MLKEM768X25519AES128SHA256Ed25519)
+	}
+	id, err := strconv.ParseUint(name, 0, 16)
+	if err != nil {
+		return nil, usagef("--suite %s: it is a number, or %s", name, xwing)
+	}
+	s, err := suite.Lookup(suite.ID(id))
+	if err != nil {
+		return nil, usagef("--suite: %w; there are %v, and %s", err, suite.IDs(), xwing)
+	}
+	return s, nil
+}
+
+// allRooms are those of docs/benchmarks.md. A size of 5,000 is there for the
+// growth from it to 50,000.
+func allRooms() (list []mlsRoom, err error) {
+	for _, name := range []string{"1", xwing} {
+		s, err := suiteNamed(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range []int{1_000, 5_000, 10_000, 50_000} {
+			for _, shape := range shapes {
+				if n != 5_000 || shape == shapeWarm {
+					list = append(list, mlsRoom{s, n, shape})
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
+// run measures all that was asked for.
+func (b *mlsBench) run(ctx context.Context, f *mlsFlags) error {
+	list, err := f.rooms()
+	if err != nil {
+		return err
+	}
+	most := make(map[*suite.Suite]int)
+	for _, r := range list {
+		most[r.suite] = max(most[r.suite], r.members)
+	}
+	for i, r := range list {
+		if b.suite != r.suite {
+			b.suite = r.suite
+			if err := b.begin(ctx, most[r.suite]); err != nil {
+				return err
+			}
+		}
+		b.progress("room %d of %d: %s, %d members", i+1, len(list), r.shape, r.members)
+		if err := b.room(ctx, r); err != nil {
 			return err
 		}
 	}
-	return b.tell(ctx, "create", len(people), w)
+	if f.markdown != "" {
+		if err := writeBenchmarks(f.markdown, b.results); err != nil {
+			return err
+		}
+	}
+	return b.end()
 }
 
-// join measures joining, and returns the two who have joined.
-func (b *mlsBench) join(ctx context.Context, room *livedIn, n int) (a, z *mls.Group, err error) {
-	b.stage("%d members: join", n)
-	w := newStopwatch()
-	for ok := true; ok; ok = !b.done(ctx, w) {
-		err := w.time(func() (n int, err error) {
-			a, err = room.join(room.joiners[0])
-			return len(room.welcome) + len(room.tree), err
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	if z, err = room.join(room.joiners[1]); err != nil {
-		return nil, nil, err
-	}
-	a.TakeChanges()
-	z.TakeChanges()
-	return a, z, b.tell(ctx, "join", n, w)
-}
-
-// commits measures commits of a, and z's processing of them. The first one is
-// not counted: it merges the two into the tree.
-func (b *mlsBench) commits(ctx context.Context, a, z *mls.Group, n int) (*mls.Group, *mls.Group, error) {
-	b.stage("%d members: commit and process", n)
-	make, process := newStopwatch(), newStopwatch()
-	for first := true; first || !b.done(ctx, make) || !b.done(ctx, process); first = false {
-		var p *mls.Pending
-		err := make.time(func() (_ int, err error) {
-			if p, err = a.Commit(mls.CommitOptions{MessageOptions: mls.MessageOptions{Now: time.Now()}, ForcePath: true}); err != nil {
-				return 0, err
-			}
-			p.Next.TakeChanges()
-			return len(p.Commit), nil
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-		err = process.time(func() (int, error) {
-			r, err := z.Handle(p.Commit, time.Now())
-			if err != nil {
-				return 0, err
-			}
-			r.Next.TakeChanges()
-			z = r.Next
-			return len(p.Commit), nil
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-		a = p.Next
-		if first {
-			make, process = newStopwatch(), newStopwatch()
-		}
-	}
-	if err := b.tell(ctx, "commit", n, make); err != nil {
-		return nil, nil, err
-	}
-	return a, z, b.tell(ctx, "process", n, process)
-}
-
-// burst is how many messages are sealed before they are opened.
-const burst = 256
-
-// messages measures messages from a to z.
-func (b *mlsBench) messages(ctx context.Context, a, z *mls.Group, n int) error {
-	b.stage("%d members: seal and open", n)
-	seal, open := newStopwatch(), newStopwatch()
-	text := make([]byte, b.size)
-	for !b.done(ctx, seal) || !b.done(ctx, open) {
-		sealed := make([][]byte, burst)
-		for i := range sealed {
-			err := seal.time(func() (_ int, err error) {
-				sealed[i], err = a.Seal(nil, text, 0)
-				a.TakeChanges()
-				return len(sealed[i]), err
-			})
-			if err != nil {
-				return err
-			}
-		}
-		for _, m := range sealed {
-			err := open.time(func() (int, error) {
-				_, err := z.Open(m)
-				z.TakeChanges()
-				return len(m), err
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	if err := b.tell(ctx, "seal", n, seal); err != nil {
+// begin measures what a suite is made of, and makes people for its rooms.
+func (b *mlsBench) begin(ctx context.Context, most int) (err error) {
+	b.crowd = nil // the garbage of the suite before
+	b.progress("%s: primitives", b.suite)
+	if err := b.primitives(ctx); err != nil {
 		return err
 	}
-	return b.tell(ctx, "open", n, open)
+	b.progress("%s: keys of %d members", b.suite, most)
+	b.crowd, err = newCrowd(b.suite, most)
+	return err
 }

@@ -10,139 +10,168 @@ import (
 	"parley/mls/wire"
 )
 
-// anyone accepts every credential: who people are is not what is measured.
-type anyone struct{}
+const roomName = "bench"
 
-// Validate accepts any credential.
-func (anyone) Validate(wire.Credential, []byte) error { return nil }
-
-// Succeeds accepts any change of credential.
-func (anyone) Succeeds(_, _ wire.Credential) error { return nil }
-
-// A newcomer is a client that is about to join.
-type newcomer struct {
-	signer *suite.SignaturePrivateKey
-	kp     *mls.KeyPackage
+// A doorway is a room that three members are about to join: a and its sibling z
+// in the tree, and y in the other half. That room is made with the public side of
+// MLS alone, so that not every member has to follow every commit; Join
+// verifies all of it.
+type doorway struct {
+	tree    []byte
+	welcome []byte
+	joiners [3]newcomer
 }
 
-func newNewcomer(s *suite.Suite, name string) (*newcomer, error) {
-	signer, err := s.GenerateSignatureKey()
-	if err != nil {
-		return nil, err
+// The leaves of the three, in a tree of n leaves.
+func joinerLeaves(n int) [3]wire.LeafIndex {
+	half := wire.LeafIndex(1)
+	for 2*int(half) < n {
+		half *= 2
 	}
-	n := &newcomer{signer: signer}
-	n.kp, err = mls.NewKeyPackage(s, n.identity(name), mls.KeyPackageOptions{Now: time.Now()})
-	return n, err
+	return [3]wire.LeafIndex{2, 3, half}
 }
 
-func (n *newcomer) identity(name string) mls.Identity {
-	return mls.Identity{Credential: wire.BasicCredential([]byte(name)), Signer: n.signer}
-}
-
-// newcomers makes n of them.
-func newcomers(s *suite.Suite, n int) ([]*newcomer, error) {
-	list := make([]*newcomer, n)
+// newJoiners makes the three.
+func newJoiners(s *suite.Suite) (list [3]newcomer, err error) {
 	for i := range list {
-		var err error
-		if list[i], err = newNewcomer(s, fmt.Sprintf("member %d", i)); err != nil {
-			return nil, err
+		if list[i], err = newNewcomer(s, fmt.Sprintf("joiner %d", i)); err != nil {
+			return list, err
 		}
 	}
 	return list, nil
 }
 
-// A livedIn is a room as it is after its members have lived in it: every
-// second member has made a commit, so that all parent nodes of the tree have
-// keys. Two members are about to join by a commit of the first one, at leaves
-// that have as many parent nodes above them as there are. The room is made with
-// the public side of MLS alone, so that not every member has to follow every
-// commit; Join verifies all of it.
-type livedIn struct {
-	suite   *suite.Suite
-	tree    []byte
-	welcome []byte
-	joiners [2]*newcomer
+// bulkRoom adds everybody in one commit, by the founder's Group, which it
+// returns.
+func (c *crowd) bulkRoom(n int) (*mls.Group, []*wire.KeyPackage, [3]newcomer, error) {
+	joiners, err := newJoiners(c.suite)
+	if err != nil {
+		return nil, nil, joiners, err
+	}
+	now := time.Now()
+	g, err := mls.Create(mls.CreateOptions{
+		Suite: c.suite, GroupID: []byte(roomName), Identity: c.people[0].identity(),
+		Leaf: mls.KeyPackageOptions{Now: now}, Credentials: anyone{}, Parallel: processors,
+	})
+	if err != nil {
+		return nil, nil, joiners, err
+	}
+	adds := make([]*wire.KeyPackage, n-1)
+	for i := range adds {
+		adds[i] = &c.people[i+1].public
+	}
+	for i, leaf := range joinerLeaves(n) {
+		adds[leaf-1] = &joiners[i].public
+	}
+	return g, adds, joiners, nil
 }
 
-const (
-	roomName    = "bench"
-	firstJoiner = 2 // the leaf of the first of the two that join
-)
+// A builder makes a doorway.
+type builder struct {
+	*crowd
+	edit   *tree.Edit
+	seated []*someone // by leaf
+}
 
-// liveIn makes the room of people, of whom there are at least 4.
-func liveIn(s *suite.Suite, people []*newcomer) (*livedIn, error) {
-	room := &livedIn{suite: s, joiners: [2]*newcomer(people[firstJoiner:])}
-	edit := tree.New(s, people[0].kp.Public.LeafNode).Edit()
-	for _, p := range people[1:] {
-		if _, err := edit.Add(p.kp.Public.LeafNode); err != nil {
+// room makes the doorway of a room of n members in a shape other than bulk.
+func (c *crowd) room(n int, shape string) (*doorway, error) {
+	b := &builder{crowd: c, edit: tree.New(c.suite, c.people[0].public.LeafNode).Edit(), seated: c.people[:1:1]}
+	if err := shapeOf[shape](b, n); err != nil {
+		return nil, fmt.Errorf("make %s room: %w", shape, err)
+	}
+	d := new(doorway)
+	var err error
+	if d.joiners, err = newJoiners(c.suite); err != nil {
+		return nil, err
+	}
+	leaves := joinerLeaves(n)
+	for _, leaf := range leaves {
+		if err := b.edit.Remove(leaf); err != nil {
 			return nil, err
 		}
 	}
-	for i := range room.joiners {
-		if err := edit.Remove(wire.LeafIndex(firstJoiner + i)); err != nil {
+	for i := range d.joiners {
+		at, err := b.edit.Add(d.joiners[i].public.LeafNode)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for i := firstJoiner + len(room.joiners); i < len(people); i += 2 {
-		if _, err := renew(s, edit, wire.LeafIndex(i), people[i]); err != nil {
-			return nil, err
+		if at != leaves[i] {
+			panic(fmt.Sprintf("BUG: joiner at leaf %d instead of %d", at, leaves[i]))
 		}
 	}
-	for _, p := range room.joiners {
-		if _, err := edit.Add(p.kp.Public.LeafNode); err != nil {
-			return nil, err
-		}
-	}
-	secrets, err := renew(s, edit, 0, people[0])
+	secrets, err := b.commit(0)
 	if err != nil {
 		return nil, err
 	}
-	full, err := edit.Tree()
+	full, err := b.edit.Tree()
 	if err != nil {
 		return nil, err
 	}
-	room.tree = wire.Marshal(full)
-	common := tree.CommonAncestor(0, tree.NodeOf(firstJoiner))
-	room.welcome, err = room.invite(people[0].signer, full.Hash(), secrets[common])
-	return room, err
+	d.tree = wire.Marshal(full)
+	d.welcome, err = b.invite(d, full.Hash(), secrets, leaves)
+	return d, err
 }
 
-// renew does to a tree what a commit of member i does: new keys from its leaf
-// up. It returns the path secrets (RFC 9420, Section 7.4).
-func renew(s *suite.Suite, edit *tree.Edit, i wire.LeafIndex, by *newcomer) (map[tree.NodeIndex][]byte, error) {
+// add puts more people into the tree, up to n.
+func (b *builder) add(n int) error {
+	for len(b.seated) < n {
+		p := b.people[len(b.seated)]
+		if _, err := b.edit.Add(p.public.LeafNode); err != nil {
+			return err
+		}
+		b.seated = append(b.seated, p)
+	}
+	return nil
+}
+
+// commit does to the tree what a commit of member i does: new keys from its
+// leaf up. It returns the path secrets (RFC 9420, Section 7.4).
+func (b *builder) commit(i wire.LeafIndex) (map[tree.NodeIndex][]byte, error) {
 	secrets := make(map[tree.NodeIndex][]byte)
 	var keys [][]byte
-	secret := suite.Random(s.HashSize())
-	for _, step := range edit.FilteredDirectPath(i) {
-		key, err := s.DeriveKeyPair(s.DeriveSecret(secret, "node"))
+	secret := suite.Random(b.suite.HashSize())
+	for _, step := range b.edit.FilteredDirectPath(i) {
+		key, err := b.suite.DeriveKeyPair(b.suite.DeriveSecret(secret, "node"))
 		if err != nil {
 			return nil, err
 		}
 		secrets[step.Parent] = secret
 		keys = append(keys, key.PublicKey())
-		secret = s.DeriveSecret(secret, "path")
+		secret = b.suite.DeriveSecret(secret, "path")
 	}
-	parentHash, err := edit.SetPath(i, keys)
+	key, err := b.suite.GenerateKeyPair()
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.GenerateKeyPair()
-	if err != nil {
-		return nil, err
-	}
-	leaf := by.kp.Public.LeafNode
-	leaf.EncryptionKey, leaf.LeafNodeSource, leaf.ParentHash = key.PublicKey(), wire.LeafNodeSourceCommit, parentHash
-	tbs := wire.LeafNodeTBS{LeafNode: leaf, GroupID: []byte(roomName), LeafIndex: i}
-	if leaf.Signature, err = by.signer.Sign("LeafNodeTBS", wire.Marshal(tbs)); err != nil {
-		return nil, err
-	}
-	return secrets, edit.SetLeaf(i, leaf)
+	return secrets, b.renew(i, key.PublicKey(), keys)
 }
 
-// invite makes the Welcome of the two joiners, signed by the member at leaf 0
-// (RFC 9420, Section 12.4.3.1).
-func (r *livedIn) invite(signer *suite.SignaturePrivateKey, treeHash, pathSecret []byte) ([]byte, error) {
-	s := r.suite
+// renew gives member i a new leaf and the nodes above it new keys.
+func (b *builder) renew(i wire.LeafIndex, leafKey []byte, keys [][]byte) error {
+	parentHash, err := b.edit.SetPath(i, keys)
+	if err != nil {
+		return err
+	}
+	by := b.seated[i]
+	leaf := by.public.LeafNode
+	leaf.EncryptionKey, leaf.LeafNodeSource, leaf.ParentHash = leafKey, wire.LeafNodeSourceCommit, parentHash
+	if err := sign(&leaf, by, i); err != nil {
+		return err
+	}
+	return b.edit.SetLeaf(i, leaf)
+}
+
+// sign signs the leaf node of a member that is in the group already.
+func sign(leaf *wire.LeafNode, by *someone, i wire.LeafIndex) (err error) {
+	tbs := wire.LeafNodeTBS{LeafNode: *leaf, GroupID: []byte(roomName), LeafIndex: i}
+	leaf.Signature, err = by.signer.Sign("LeafNodeTBS", wire.Marshal(tbs))
+	return err
+}
+
+// invite makes the Welcome of the joiners, signed by the member at leaf 0, whose
+// path has these secrets (RFC 9420, Section 12.4.3.1).
+func (b *builder) invite(d *doorway, treeHash []byte, path map[tree.NodeIndex][]byte, leaves [3]wire.LeafIndex) ([]byte, error) {
+	s := b.suite
 	info := wire.GroupInfo{GroupContext: wire.GroupContext{
 		CipherSuite: wire.CipherSuite(s.ID()), GroupID: []byte(roomName), Epoch: 1,
 		TreeHash: treeHash, ConfirmedTranscriptHash: suite.Random(s.HashSize()),
@@ -152,7 +181,7 @@ func (r *livedIn) invite(signer *suite.SignaturePrivateKey, treeHash, pathSecret
 	epoch := s.ExpandWithLabel(member, "epoch", wire.Marshal(info.GroupContext), s.HashSize())
 	info.ConfirmationTag = s.MAC(s.DeriveSecret(epoch, "confirm"), info.GroupContext.ConfirmedTranscriptHash)
 	var err error
-	if info.Signature, err = signer.Sign("GroupInfoTBS", wire.Marshal(wire.GroupInfoTBS(info))); err != nil {
+	if info.Signature, err = b.people[0].signer.Sign("GroupInfoTBS", wire.Marshal(wire.GroupInfoTBS(info))); err != nil {
 		return nil, err
 	}
 	welcome := s.DeriveSecret(member, "welcome")
@@ -161,9 +190,10 @@ func (r *livedIn) invite(signer *suite.SignaturePrivateKey, treeHash, pathSecret
 		Nonce: s.ExpandWithLabel(welcome, "nonce", nil, s.NonceSize()),
 	})
 	w := wire.Welcome{CipherSuite: wire.CipherSuite(s.ID()), EncryptedGroupInfo: sealed}
-	secrets := wire.Marshal(wire.GroupSecrets{JoinerSecret: joiner, PathSecret: &wire.PathSecret{PathSecret: pathSecret}})
-	for _, p := range r.joiners {
-		kem, ct, err := s.Encrypt(p.kp.Public.InitKey, "Welcome", sealed, secrets)
+	for i, p := range d.joiners {
+		above := path[tree.CommonAncestor(tree.NodeOf(0), tree.NodeOf(leaves[i]))]
+		secrets := wire.Marshal(wire.GroupSecrets{JoinerSecret: joiner, PathSecret: &wire.PathSecret{PathSecret: above}})
+		kem, ct, err := s.Encrypt(p.public.InitKey, "Welcome", sealed, secrets)
 		if err != nil {
 			return nil, err
 		}
@@ -175,8 +205,12 @@ func (r *livedIn) invite(signer *suite.SignaturePrivateKey, treeHash, pathSecret
 }
 
 // join makes one of the joiners a member.
-func (r *livedIn) join(p *newcomer) (*mls.Group, error) {
+func (d *doorway) join(p newcomer) (*mls.Group, error) {
 	return mls.Join(mls.JoinOptions{
-		Welcome: r.welcome, KeyPackage: p.kp, Signer: p.signer, RatchetTree: r.tree, Credentials: anyone{},
+		Welcome: d.welcome, KeyPackage: p.kp, Signer: p.signer, RatchetTree: d.tree,
+		Credentials: anyone{}, Parallel: processors, Policy: openDoor,
 	})
 }
+
+// openDoor lets outsiders join.
+var openDoor = mls.Policy{Accept: func(tree.Sent) error { return nil }}
