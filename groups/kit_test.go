@@ -75,7 +75,8 @@ func (d *device) submission(kind EntryKind, a AuthenticatedData, body []byte, at
 	return Submission{Room: ops, Kind: kind, ID: a.ID, Device: d.name, Body: body, Attachments: attachments}
 }
 
-// create makes the room's first submission.
+// create makes the room's first submission, with a key record if the policy
+// names communities.
 func (d *device) create(l *Ledger, p Policy) Submission {
 	d.t.Helper()
 	s, _ := suite.Lookup(1)
@@ -92,6 +93,9 @@ func (d *device) create(l *Ledger, p Policy) Submission {
 	}
 	d.group = g
 	genesis := Genesis{GroupInfo: info, Stamp: d.stamp(l)}
+	if len(p.CoIs) > 0 {
+		genesis.KeyRecord = d.record(l, g, KeyCreated).Marshal()
+	}
 	return d.submission(KindCreate, genesis.Stamp, genesis.Marshal())
 }
 

@@ -3,7 +3,6 @@ package groups
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"parley/mls/tree"
 	"parley/mls/wire"
@@ -26,6 +25,7 @@ type epochState struct {
 	roster   roster
 	left     map[SiteID]Seq // sites whose last device is gone
 	began    uint64         // AcceptedAt of the entry that began the epoch
+	keys     keyState
 }
 
 // A Step is what an entry does: the next ledger, and what has to become
@@ -40,6 +40,7 @@ type Step struct {
 	Removed     []DeviceID // members until this entry
 	Welcome     []byte     // for Added, nil if there are none
 	Tree        []byte     // public tree of the new epoch, nil if Added is empty
+	KeyRecord   *KeyRecord // that the entry brought, nil if none
 }
 
 // NewLedger returns the ledger of a room before its first entry.
@@ -118,17 +119,22 @@ func (l *Ledger) Tree() []byte {
 	return wire.Marshal(l.room.observer.Tree())
 }
 
-// keyStale says that the room's key has ended by age or use (I12).
-func (l *Ledger) keyStale(at uint64) error {
-	p := &l.room.policy
-	age := time.Duration(at-min(at, l.room.began)) * time.Millisecond
-	switch {
-	case p.MaxKeyAge > 0 && age > p.MaxKeyAge:
-		return Errorf(KeyStale, "the key of %s is %v old, its policy allows %v: make a new one", l.head.Room, age.Round(time.Second), p.MaxKeyAge)
-	case p.MaxKeyMessages > 0 && l.messages >= p.MaxKeyMessages:
-		return Errorf(KeyStale, "the key of %s has sealed %d messages, its policy allows no more: make a new one", l.head.Room, l.messages)
+// KeyRecord returns the record of the current epoch's key; nil if the epoch is
+// bare or the policy names no communities. It must not be changed.
+func (l *Ledger) KeyRecord() *KeyRecord {
+	if l.room == nil {
+		return nil
 	}
-	return nil
+	return l.room.keys.record
+}
+
+// LastRecord returns the hash that the room's next key record has to follow,
+// zero if there was none yet. That record may not be made before the last one.
+func (l *Ledger) LastRecord() Hash {
+	if l.room == nil {
+		return Hash{}
+	}
+	return l.room.keys.last
 }
 
 // stale says where the room is to somebody who is elsewhere.

@@ -106,6 +106,10 @@ func (s *stepper) step() (*Step, error) {
 		return s.commit()
 	case KindProposal:
 		return s.proposal()
+	case KindKeyRecord:
+		return s.keyRecord()
+	case KindFlag:
+		return s.flag()
 	default:
 		return nil, Errorf(Invalid, "an entry of kind %s is not taken", s.entry.Kind)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // commit takes a Commit of the current epoch, with the GroupInfo of the next
-// one and a Welcome for whoever it adds (I3).
+// one, its key record, and a Welcome for whoever it adds (I3).
 func (s *stepper) commit() (*Step, error) {
 	bundle, err := ParseCommitBundle(s.entry.Body)
 	if err != nil {
@@ -32,8 +32,12 @@ func (s *stepper) commit() (*Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.newKey(room, bundle.KeyRecord, change.Sender, &what); err != nil {
+		return nil, err
+	}
 	s.seat(room, &change, what)
 	step := s.next(room, s.head.Epoch, stamp)
+	step.KeyRecord = room.keys.record
 	step.Next.messages = 0
 	step.Added, step.Removed = what.Added, what.Removed
 	if s.replay {

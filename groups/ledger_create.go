@@ -40,7 +40,16 @@ func (s *stepper) create() (*Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if g.KeyRecord == nil && len(policy.CoIs) > 0 {
+		return nil, Errorf(Invalid, "genesis: a room that names communities begins with a key record")
+	}
+	if g.KeyRecord != nil {
+		if err := s.keep(room, g.KeyRecord, KeyEpoch{}); err != nil {
+			return nil, err
+		}
+	}
 	step := s.next(room, 0, stamp)
+	step.KeyRecord = room.keys.record
 	step.Added = []DeviceID{stamp.Device}
 	step.GroupInfo = g.GroupInfo
 	return step, nil

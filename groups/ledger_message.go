@@ -29,7 +29,7 @@ func (s *stepper) message() (*Step, error) {
 	case now-epoch > Epoch(s.room.policy.GraceEpochs):
 		return nil, s.stale("message of epoch %d, %s is at %d", epoch, s.head.Room, now)
 	}
-	if err := s.keyStale(s.entry.AcceptedAt); err != nil {
+	if err := s.keyStale(epoch, s.entry.AcceptedAt); err != nil {
 		return nil, err
 	}
 	step := s.next(s.room, epoch, stamp)

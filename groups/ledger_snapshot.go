@@ -10,14 +10,15 @@ import (
 )
 
 // snapshotVersion is the version of the format of Snapshot.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // Snapshot returns the ledger as bytes, all of it public. It takes time in
 // proportion to the members: it is for restarts, not for every entry.
 //
 //	struct {
 //	  uint8 version; Head head; uint64 messages;
-//	  uint64 began; Left left<V>; Seat seats<V>; opaque observer<V>;
+//	  uint64 began; Left left<V>; Seat seats<V>; Keys keys;
+//	  opaque observer<V>;
 //	} Ledger;
 func (l *Ledger) Snapshot() []byte {
 	w := wire.NewWriter(nil)
@@ -45,7 +46,46 @@ func (r *epochState) encode(w *wire.Writer) {
 			w.String(string(m.device))
 		}
 	})
+	r.keys.encode(w)
 	w.Opaque(r.observer.Marshal())
+}
+
+//	struct {
+//	  optional<opaque> record<V>; Hash last; uint64 made; KeyEnd past<V>;
+//	} Keys;
+func (k *keyState) encode(w *wire.Writer) {
+	var record []byte
+	if k.record != nil {
+		record = k.record.Marshal()
+	}
+	encodeOptionalRecord(w, record)
+	w.Raw(k.last[:])
+	w.Uint64(k.made)
+	w.Vector(func(w *wire.Writer) {
+		for _, e := range k.past {
+			w.Bool(e.ended)
+			w.Uint64(e.after)
+		}
+	})
+}
+
+func decodeKeyState(r *wire.Reader) (k keyState) {
+	if b := decodeOptionalRecord(r); b != nil {
+		var err error
+		if k.record, err = ParseKeyRecord(b); err != nil {
+			r.Fail(err)
+		}
+	}
+	k.last = r.Hash()
+	k.made = r.Uint64()
+	r.Vector(func(r *wire.Reader) {
+		if len(k.past) >= PastEpochs {
+			r.Fail(wire.ErrTooLong)
+			return
+		}
+		k.past = append(k.past, keyEnd{ended: r.Bool(), after: r.Uint64()})
+	})
+	return k
 }
 
 // LoadLedger reads what Snapshot wrote. Damage is found, but a snapshot is
@@ -88,6 +128,7 @@ func decodeEpochState(r *wire.Reader) (*epochState, error) {
 	r.Vector(func(r *wire.Reader) {
 		seats = append(seats, member{leaf: wire.LeafIndex(r.Uint32()), device: DeviceID(r.OpaqueMax(MaxName))})
 	})
+	room.keys = decodeKeyState(r)
 	observed := r.Opaque()
 	if err := r.Err(); err != nil {
 		return nil, err
@@ -98,6 +139,9 @@ func decodeEpochState(r *wire.Reader) (*epochState, error) {
 	}
 	if room.policy, err = policyOf(room.observer.Context().Extensions); err != nil {
 		return nil, err
+	}
+	if record := room.keys.record; record != nil && (record.Epoch != Epoch(room.observer.Epoch()) || record.Hash() != room.keys.last) {
+		return nil, fmt.Errorf("%w: key record of another epoch", wire.ErrMalformed)
 	}
 	return room, room.reseat(seats)
 }
