@@ -1,9 +1,30 @@
 package mls
 
 import (
+	"fmt"
+
 	"parley/mls/tree"
 	"parley/mls/wire"
 )
+
+// cover returns the proposals that a commit covers beside values: those that o
+// names, or those that fit.
+func (g *Group) cover(o *CommitOptions, values []wire.Proposal, c *tree.Config) ([]*proposal, error) {
+	if o.IgnorePending {
+		return nil, nil
+	}
+	if o.Cover == nil {
+		return g.fitting(g.choose(values), values, c), nil
+	}
+	refs := make([]*proposal, len(o.Cover))
+	for i, at := range o.Cover {
+		if at < 0 || at >= len(g.proposals) {
+			return nil, fmt.Errorf("cover number %d of %d that wait: %w", at, len(g.proposals), ErrUnknownProposal)
+		}
+		refs[i] = &g.proposals[at]
+	}
+	return refs, nil
+}
 
 // choose returns the proposals that wait and that a commit of this member may
 // hold beside values: "If the committer has received multiple such proposals

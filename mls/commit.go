@@ -27,11 +27,17 @@ type CommitOptions struct {
 	Custom []wire.Proposal
 	// IgnorePending leaves the proposals that wait out.
 	IgnorePending bool
+	// Cover are the places in PendingProposals of those the commit covers, in this
+	// order; none of them is left out. Nil covers all that fit.
+	Cover []int
 	// ForcePath renews this member's keys even if nothing requires it.
 	ForcePath bool
 	// Leaf says what changes in this member's leaf; if anything does, keys are
 	// renewed too.
 	Leaf LeafOptions
+	// WelcomeTree puts the ratchet tree into the Welcome, for newcomers who are not
+	// given it apart. Large groups should not: each newcomer's copy has all of it.
+	WelcomeTree bool
 
 	predecessor *Group // of a group that is being founded
 	succession  wire.ResumptionPSKUsage
@@ -99,9 +105,9 @@ func (g *Group) stage(o *CommitOptions) ([]wire.ProposalOrRef, *tree.Staged, err
 	values := o.values(g.suite)
 	c := g.config(o.Now)
 	c.Succession = o.succession
-	var refs []*proposal
-	if !o.IgnorePending {
-		refs = g.fitting(g.choose(values), values, c)
+	refs, err := g.cover(o, values, c)
+	if err != nil {
+		return nil, nil, err
 	}
 	st, err := g.state.Stage(g.OwnLeaf(), g.sents(refs, values), c)
 	if err != nil {
@@ -291,6 +297,11 @@ func (c *committed) finish() (*Pending, error) {
 	}
 	p.GroupInfo = wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatGroupInfo, GroupInfo: info})
 	if newcomers := c.newcomers(); len(newcomers) > 0 {
+		if c.options.WelcomeTree {
+			if info, err = a.next.groupInfo(a.next.treeExtension()); err != nil {
+				return nil, err
+			}
+		}
 		h := hospitality{g.suite, a.joiner, a.member, p.Change.PSKs, info, g.parallel}
 		if p.Welcome, err = h.welcome(newcomers); err != nil {
 			return nil, err

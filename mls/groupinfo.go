@@ -12,13 +12,18 @@ import (
 func (g *Group) GroupInfo(withTree bool) ([]byte, error) {
 	var more wire.Extensions
 	if withTree {
-		more = wire.Extensions{{ExtensionType: wire.ExtensionTypeRatchetTree, ExtensionData: wire.Marshal(g.state.Tree)}}
+		more = wire.Extensions{g.treeExtension()}
 	}
 	info, err := g.groupInfo(more...)
 	if err != nil {
 		return nil, fmt.Errorf("make group info: %w", err)
 	}
 	return wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatGroupInfo, GroupInfo: info}), nil
+}
+
+// treeExtension is the extension ratchet_tree of this epoch.
+func (g *Group) treeExtension() wire.Extension {
+	return wire.Extension{ExtensionType: wire.ExtensionTypeRatchetTree, ExtensionData: wire.Marshal(g.state.Tree)}
 }
 
 // groupInfo signs the state of this epoch.

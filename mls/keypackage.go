@@ -186,14 +186,22 @@ func (k *KeyPackage) Message() []byte {
 	return wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatKeyPackage, KeyPackage: &k.Public})
 }
 
+// PrivateKeys returns the private keys of InitKey and of the leaf's
+// EncryptionKey, as test vectors hold them.
+func (k *KeyPackage) PrivateKeys() (init, encryption []byte, err error) {
+	if init, err = k.init.Bytes(); err != nil {
+		return nil, nil, fmt.Errorf("encode init key: %w", err)
+	}
+	if encryption, err = k.leaf.Bytes(); err != nil {
+		return nil, nil, fmt.Errorf("encode leaf key: %w", err)
+	}
+	return init, encryption, nil
+}
+
 // Marshal encodes the key package with its private keys, for LoadKeyPackage.
 // The bytes are secret.
 func (k *KeyPackage) Marshal() ([]byte, error) {
-	init, err := k.init.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("encode key package: %w", err)
-	}
-	leaf, err := k.leaf.Bytes()
+	init, leaf, err := k.PrivateKeys()
 	if err != nil {
 		return nil, fmt.Errorf("encode key package: %w", err)
 	}

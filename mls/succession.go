@@ -22,6 +22,8 @@ type SuccessorOptions struct {
 	// reinitialization has those of the ReInit.
 	GroupID    []byte
 	Extensions wire.Extensions
+	// ForcePath and WelcomeTree are as in CommitOptions.
+	ForcePath, WelcomeTree bool
 }
 
 // ProposeReInit proposes to end the group and to begin it anew (RFC 9420,
@@ -79,7 +81,7 @@ func (g *Group) found(s *suite.Suite, usage wire.ResumptionPSKUsage, o *Successo
 	psk.Usage = usage
 	p, err := first.commit(&CommitOptions{
 		MessageOptions: MessageOptions{Now: o.Leaf.Now}, Adds: o.Members, PSKs: []wire.PreSharedKeyID{psk},
-		predecessor: g, succession: usage,
+		ForcePath: o.ForcePath, WelcomeTree: o.WelcomeTree, predecessor: g, succession: usage,
 	})
 	if err != nil {
 		return nil, err

@@ -29,7 +29,8 @@ type hospitality struct {
 }
 
 // welcome seals a signed GroupInfo and the secrets of its epoch to all
-// newcomers (RFC 9420, Section 12.4.3.1). The tree is not in it: it travels
+// newcomers (RFC 9420, Section 12.4.3.1). The tree is in it only if that was asked
+// for: it travels
 // apart. The encrypted GroupInfo is the context of every seal, and is hashed
 // once.
 func (h *hospitality) welcome(newcomers []newcomer) ([]byte, error) {
@@ -76,7 +77,7 @@ type welcomed struct {
 func openWelcome(w *wire.Welcome, kp *KeyPackage, find pskFinder) (*welcomed, error) {
 	s := kp.suite
 	if suite.ID(w.CipherSuite) != s.ID() {
-		return nil, fmt.Errorf("open welcome: suite %v: %w", w.CipherSuite, ErrInvalid)
+		return nil, fmt.Errorf("open welcome: %w: %v", ErrWelcomeSuite, w.CipherSuite)
 	}
 	sealed, err := findSecrets(w, kp.Ref())
 	if err != nil {
@@ -105,7 +106,7 @@ func openWelcome(w *wire.Welcome, kp *KeyPackage, find pskFinder) (*welcomed, er
 		return nil, fmt.Errorf("open welcome: %w", err)
 	}
 	if o.info.GroupContext.CipherSuite != w.CipherSuite {
-		return nil, fmt.Errorf("open welcome: group of suite %v: %w", o.info.GroupContext.CipherSuite, ErrInvalid)
+		return nil, fmt.Errorf("open welcome: %w: group of %v", ErrWelcomeSuite, o.info.GroupContext.CipherSuite)
 	}
 	return &o, nil
 }
