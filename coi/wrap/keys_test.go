@@ -13,7 +13,6 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,15 +29,6 @@ type community struct {
 // open is the community's key as Open takes it.
 func (c *community) open() Key { return Key{Certificate: c.Certificate, Private: c.key, PQ: c.pq} }
 
-// rsaKey is one RSA key of 3072 bits for all tests, since making one is slow.
-var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, MinRSABits)
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
-
 // newKey makes a key of a kind: p256, p384 or rsa.
 func newKey(t testing.TB, kind string) crypto.Signer {
 	t.Helper()
@@ -52,7 +42,7 @@ func newKey(t testing.TB, kind string) crypto.Signer {
 	case "p521":
 		key, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	case "rsa":
-		key = rsaKey()
+		key = keyFromFile(t, "rsa") // making one is slow
 	case "rsa2048":
 		key, err = rsa.GenerateKey(rand.Reader, 2048)
 	default:

@@ -15,13 +15,15 @@ const (
 //	  version CMSVersion,                    -- 0
 //	  recipientInfos RecipientInfos,         -- a SET
 //	  authEncryptedContentInfo EncryptedContentInfo,
-//	  authAttrs [1] IMPLICIT AuthAttributes OPTIONAL,
 //	  mac OCTET STRING }
+//
+// It has no authAttrs: the OpenSSL releases that are installed today read them
+// under a wrong tag and leave them out of the authentication. What they would
+// say stands in the content (see content).
 type message struct {
 	recipients []recipient
 	nonce      []byte
 	ciphertext []byte
-	attributes []byte // the SET OF, with its own tag; nil where there are none
 	mac        []byte
 }
 

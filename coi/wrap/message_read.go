@@ -30,29 +30,19 @@ func readMessage(der []byte) (*message, bool) {
 }
 
 func (m *message) readData(in cryptobyte.String) bool {
-	var infos, attributes, mac cryptobyte.String
-	var attributed bool
+	var infos, mac cryptobyte.String
 	ok := readVersion(&in, 0) &&
 		in.ReadASN1(&infos, cbasn1.SET) && m.readRecipients(infos) &&
-		m.readContent(&in) &&
-		readOptionalElement(&in, &attributes, &attributed, tag1c) &&
+		m.readEncrypted(&in) &&
 		in.ReadASN1(&mac, cbasn1.OCTET_STRING) && in.Empty() &&
 		len(mac) == macSize
-	if !ok {
-		return false
-	}
-	if attributed {
-		m.attributes = bytes.Clone(attributes)
-		m.attributes[0] = byte(cbasn1.SET)
-	}
 	m.mac = mac
-	return true
+	return ok
 }
 
-// readContent decodes EncryptedContentInfo (RFC 5652, Section 6.1) with the
-// parameters of AES-GCM (RFC 5084, Section 3.2). The length of the tag is
-// written although 12 has a shorter form: 16 is what is asked for.
-func (m *message) readContent(in *cryptobyte.String) bool {
+// readEncrypted decodes EncryptedContentInfo (RFC 5652, Section 6.1) with the
+// parameters of AES-GCM (RFC 5084, Section 3.2).
+func (m *message) readEncrypted(in *cryptobyte.String) bool {
 	var info, alg, params, nonce, ciphertext cryptobyte.String
 	var size int
 	ok := in.ReadASN1(&info, cbasn1.SEQUENCE) && readOID(&info, oidData) &&
@@ -147,11 +137,4 @@ func readOID(in *cryptobyte.String, want []int) bool {
 // where others do.
 func readExactly(in *cryptobyte.String, want []byte) bool {
 	return bytes.HasPrefix(*in, want) && in.Skip(len(want))
-}
-
-// readOptionalElement reads an element with its tag and length, if one with
-// that tag is next.
-func readOptionalElement(in, out *cryptobyte.String, present *bool, tag cbasn1.Tag) bool {
-	*present = in.PeekASN1Tag(tag)
-	return !*present || in.ReadASN1Element(out, tag)
 }

@@ -44,18 +44,7 @@ func (m *message) writeData(b *cryptobyte.Builder) {
 		})
 		b.AddASN1(tag0, func(b *cryptobyte.Builder) { b.AddBytes(m.ciphertext) })
 	})
-	if m.attributes != nil {
-		b.AddBytes(m.attributesTagged())
-	}
 	b.AddASN1OctetString(m.mac)
-}
-
-// attributesTagged returns the attributes under [1] IMPLICIT: the SET OF with
-// the tag that they have inside a message (RFC 5083, Section 2.2).
-func (m *message) attributesTagged() []byte {
-	tagged := bytes.Clone(m.attributes)
-	tagged[0] = byte(tag1c)
-	return tagged
 }
 
 // write encodes one RecipientInfo.

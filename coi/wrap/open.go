@@ -13,54 +13,39 @@ import (
 // or the key's own where that says, by a method Unavailable() bool, that it
 // could not be asked.
 func Open(envelope []byte, key Key, b Binding) ([]byte, error) {
-	messages, ok := readEnvelope(envelope)
-	if !ok || messages[0].binding != b {
+	e, ok := readEnvelope(envelope)
+	if !ok || key.Certificate == nil {
 		return nil, ErrOpen
 	}
-	return openWith(messages, key)
-}
-
-// OpenUnbound opens a message of the profile that carries no attributes, as
-// `openssl cms -encrypt` makes it: it says nothing of what it is for, so nothing
-// that belongs to a room may be read this way. One that carries any is refused.
-func OpenUnbound(file []byte, key Key) ([]byte, error) {
-	m, ok := readMessage(file)
-	if !ok || m.attributes != nil {
+	number, r := e.find(key.Certificate.SubjectKeyId)
+	if r == nil {
 		return nil, ErrOpen
 	}
-	return openWith([]sealed{{message: m}}, key)
-}
-
-// openWith opens the one message that is for the key.
-func openWith(messages []sealed, key Key) ([]byte, error) {
-	if key.Certificate == nil {
+	contentKey, good, err := r.unwrapWith(key.Private)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(contentKey)
+	plain, err := e.messages[number].open(contentKey, good)
+	if err == nil && e.postQuantum {
+		plain, err = openInner(plain, key.PQ)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, ok := readContent(plain)
+	if !ok || c.binding != b || c.place != e.placeOf(number) {
 		return nil, ErrOpen
 	}
-	for _, m := range messages {
-		r := m.find(key.Certificate.SubjectKeyId)
-		if r == nil {
-			continue
-		}
-		contentKey, good, err := r.unwrapWith(key.Private)
-		if err != nil {
-			return nil, err
-		}
-		defer clear(contentKey)
-		plain, err := m.openContent(contentKey, good)
-		if err == nil && m.place.postQuantum {
-			return openInner(plain, key, m.attributes)
-		}
-		return plain, err
-	}
-	return nil, ErrOpen
+	return c.secret, nil
 }
 
 // openInner opens the HPKE seal inside a post-quantum message.
-func openInner(inner []byte, key Key, attrs []byte) ([]byte, error) {
-	if key.PQ == nil {
+func openInner(inner []byte, key hpke.PrivateKey) ([]byte, error) {
+	if key == nil {
 		return nil, ErrOpen
 	}
-	plain, err := hpke.Open(key.PQ, hpke.HKDFSHA256(), hpke.AES256GCM(), attrs, inner)
+	plain, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(innerInfo), inner)
 	if err != nil {
 		return nil, outOfReach(err)
 	}

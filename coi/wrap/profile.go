@@ -16,7 +16,7 @@ var (
 	oidAES256Wrap        = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 45}    // RFC 3565, Section 2.3.2
 	oidOAEP              = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 7}         // RFC 4055, Section 4
 	oidMGF1              = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}         // RFC 4055, Section 2.2
-	oidSHA256            = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}     // RFC 4055, Section 2.1
+	oidSHA256            = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}     // RFC 5754, Section 2.2: without parameters
 	oidECPublicKey       = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}             // RFC 5480, Section 2.1.1
 	oidStdDHSHA256       = asn1.ObjectIdentifier{1, 3, 132, 1, 11, 1}                // RFC 5753, Section 7.1.4
 	oidStdDHSHA384       = asn1.ObjectIdentifier{1, 3, 132, 1, 11, 2}                // RFC 5753, Section 7.1.4
@@ -34,11 +34,8 @@ const (
 // read must be the same to the byte. OAEP names its hash twice, because the
 // default of both places is SHA-1 (RFC 4055, Section 4.1).
 var (
-	algSHA256 = sequence(func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(oidSHA256)
-		b.AddASN1NULL()
-	})
-	algOAEP = sequence(func(b *cryptobyte.Builder) {
+	algSHA256 = sequence(func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(oidSHA256) })
+	algOAEP   = sequence(func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(oidOAEP)
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1(tag0c, func(b *cryptobyte.Builder) { b.AddBytes(algSHA256) })

@@ -140,12 +140,12 @@ func (r *recipient) unwrapTransported(key crypto.Decrypter) ([]byte, int, error)
 	return make([]byte, keySize), 0, nil
 }
 
-// openContent decrypts a message's content.
-func (m *message) openContent(contentKey []byte, good int) ([]byte, error) {
+// open decrypts what a message holds.
+func (m *message) open(contentKey []byte, good int) ([]byte, error) {
 	gcm := newGCM(contentKey)
 	sealed := make([]byte, 0, len(m.ciphertext)+len(m.mac))
 	sealed = append(append(sealed, m.ciphertext...), m.mac...)
-	plain, err := gcm.Open(sealed[:0], m.nonce, sealed, m.attributes)
+	plain, err := gcm.Open(sealed[:0], m.nonce, sealed, nil)
 	if err != nil || good != 1 {
 		return nil, ErrOpen
 	}

@@ -11,9 +11,8 @@ import (
 	"parley/coi"
 )
 
-// Seal puts a secret into an envelope for some certificates, bound to b. The
-// binding stands in it for all to read. The order of the certificates is kept
-// where there is a message for each. It fails with ErrRecipient or ErrSize, or
+// Seal puts a secret into an envelope for some certificates, bound to b. Where
+// there is a message for each, they stand in the order of the certificates. It fails with ErrRecipient or ErrSize, or
 // if there is no randomness; then nothing was made.
 func Seal(secret []byte, to []Recipient, b Binding, o SealOptions) ([]byte, error) {
 	if o.Rand == nil {
@@ -31,13 +30,7 @@ func Seal(secret []byte, to []Recipient, b Binding, o SealOptions) ([]byte, erro
 	if err := checkRecipients(to); err != nil {
 		return nil, err
 	}
-	var out []byte
-	var err error
-	if o.Mode == Any && !o.PostQuantum {
-		out, err = sealMessage(secret, to, attributes(b, place{mode: Any, of: 1}), o.Rand)
-	} else {
-		out, err = sealEach(secret, to, b, o)
-	}
+	out, err := sealAll(secret, to, b, o)
 	if err == nil && len(out) > MaxEnvelope {
 		return nil, fmt.Errorf("seal %d bytes for %d certificates: %w", len(secret), len(to), ErrSize)
 	}
@@ -70,43 +63,44 @@ func checkRecipients(to []Recipient) error {
 	return nil
 }
 
-// sealEach makes a message for each certificate.
-func sealEach(secret []byte, to []Recipient, b Binding, o SealOptions) ([]byte, error) {
-	plain := make([][]byte, len(to))
-	for i := range plain {
-		plain[i] = secret
+// sealAll makes one message for all certificates, or one for each.
+func sealAll(secret []byte, to []Recipient, b Binding, o SealOptions) ([]byte, error) {
+	c := content{secret: secret, binding: b, place: place{mode: o.Mode, postQuantum: o.PostQuantum, of: len(to)}}
+	if c.place.single() {
+		return sealMessage(c.write(), to, o.Rand)
 	}
-	if o.Mode == All {
-		var err error
-		if plain, err = split(secret, len(to), o.Rand); err != nil {
-			return nil, err
-		}
+	shares, err := split(secret, len(to), o.Rand)
+	if err != nil {
+		return nil, err
 	}
 	messages := make([][]byte, len(to))
-	for i, r := range to {
-		attrs := attributes(b, place{o.Mode, o.PostQuantum, i, len(to)})
-		inner := plain[i]
-		var err error
+	for i := range to {
+		if c.place.number = i; o.Mode == All {
+			c.secret = shares[i]
+		}
+		inner := c.write()
 		if o.PostQuantum {
-			if inner, err = sealInner(inner, r, attrs); err != nil {
+			if inner, err = sealInner(inner, to[i]); err != nil {
 				return nil, err
 			}
 		}
-		if messages[i], err = sealMessage(inner, to[i:i+1], attrs, o.Rand); err != nil {
+		if messages[i], err = sealMessage(inner, to[i:i+1], o.Rand); err != nil {
 			return nil, err
 		}
 	}
-	return join(messages), nil
+	return writeList(c.place, messages), nil
 }
 
-// sealInner seals to the X-Wing key of a certificate. The attributes are HPKE's
-// info: the inner seal is bound to what the outer one is.
-func sealInner(plain []byte, r Recipient, attrs []byte) ([]byte, error) {
+// innerInfo is HPKE's info of the seal inside a post-quantum message.
+const innerInfo = "Parley 1 envelope"
+
+// sealInner seals to the X-Wing key of a certificate.
+func sealInner(plain []byte, r Recipient) ([]byte, error) {
 	key, err := coi.PostQuantumKey(r.Certificate)
 	if err != nil || key == nil {
 		return nil, fmt.Errorf("%w: that of %s has no post-quantum key", ErrRecipient, r.Name)
 	}
-	sealed, err := hpke.Seal(key, hpke.HKDFSHA256(), hpke.AES256GCM(), attrs, plain)
+	sealed, err := hpke.Seal(key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(innerInfo), plain)
 	if err != nil {
 		return nil, fmt.Errorf("seal for %s: %w", r.Name, err)
 	}
@@ -114,21 +108,21 @@ func sealInner(plain []byte, r Recipient, attrs []byte) ([]byte, error) {
 }
 
 // sealMessage makes one CMS message.
-func sealMessage(plain []byte, to []Recipient, attrs []byte, random io.Reader) ([]byte, error) {
+func sealMessage(plain []byte, to []Recipient, random io.Reader) ([]byte, error) {
 	fresh := make([]byte, keySize+nonceSize)
 	if _, err := io.ReadFull(random, fresh); err != nil {
 		return nil, fmt.Errorf("draw a content key: %w", err)
 	}
 	contentKey, nonce := fresh[:keySize], fresh[keySize:]
 	defer clear(contentKey)
-	m := &message{attributes: attrs, nonce: nonce, recipients: make([]recipient, len(to))}
+	m := &message{nonce: nonce, recipients: make([]recipient, len(to))}
 	for i, r := range to {
 		var err error
 		if m.recipients[i], err = wrapFor(r.Certificate, contentKey, random); err != nil {
 			return nil, fmt.Errorf("wrap for %s: %w", r.Name, err)
 		}
 	}
-	sealed := newGCM(contentKey).Seal(nil, nonce, plain, attrs)
+	sealed := newGCM(contentKey).Seal(nil, nonce, plain, nil)
 	m.ciphertext, m.mac = sealed[:len(plain)], sealed[len(plain):]
 	return m.write()
 }

@@ -50,8 +50,8 @@ type Recipient struct {
 	Certificate *x509.Certificate
 }
 
-// A Binding is what an envelope is for. It stands in the open, as
-// authenticated attributes: an envelope opens for nothing else.
+// A Binding is what an envelope is for. It is authenticated with the secret: an
+// envelope opens for nothing else.
 type Binding struct {
 	Room       string   // 1 to MaxRoom bytes
 	Epoch      uint64   // of the room key
