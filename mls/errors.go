@@ -11,6 +11,24 @@ import (
 var (
 	// ErrInvalid says that a message breaks a rule of RFC 9420.
 	ErrInvalid = errors.New("invalid message")
+	// ErrMembershipTag says that a PublicMessage was not made by a member
+	// (RFC 9420, Section 6.2).
+	ErrMembershipTag = fmt.Errorf("%w: membership tag", ErrInvalid)
+	// ErrConfirmationTag says that the sender of a commit, or the signer of a
+	// GroupInfo, has not the epoch that it leads to here (RFC 9420, Section 8.2).
+	ErrConfirmationTag = fmt.Errorf("%w: confirmation tag", ErrInvalid)
+	// ErrPlainApplication says that application data came in a PublicMessage
+	// (RFC 9420, Section 6).
+	ErrPlainApplication = fmt.Errorf("%w: application data is not encrypted", ErrInvalid)
+	// ErrPathSecret says that a path secret does not give the keys that are in the
+	// tree (RFC 9420, Sections 7.5 and 12.4.3.1).
+	ErrPathSecret = fmt.Errorf("%w: path secret is of another key", ErrInvalid)
+	// ErrNoOwnLeaf says that a Welcome leads to a group without the leaf of our key
+	// package (RFC 9420, Section 12.4.3.1).
+	ErrNoOwnLeaf = fmt.Errorf("%w: our leaf is not in the tree", ErrInvalid)
+	// ErrWelcomeSuite says that a Welcome is of another cipher suite than the key
+	// package or its GroupInfo (RFC 9420, Section 12.4.3.1).
+	ErrWelcomeSuite = fmt.Errorf("%w: welcome of another cipher suite", ErrInvalid)
 	// ErrNotMember says that a leaf is blank or not in the tree.
 	ErrNotMember = errors.New("not a member")
 	// ErrUnsupported says that a message holds a proposal of a type that is not

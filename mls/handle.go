@@ -239,7 +239,7 @@ func (h *handling) advance(state tree.State, st *tree.Staged) (*Group, error) {
 	next := g.advance(tr).next
 	confirmed := next.state.Context.ConfirmedTranscriptHash
 	if !g.suite.VerifyMAC(next.secrets.confirmation, confirmed, h.content.Auth.ConfirmationTag) {
-		return nil, fmt.Errorf("confirmation tag: %w", ErrInvalid)
+		return nil, ErrConfirmationTag
 	}
 	return next, nil
 }

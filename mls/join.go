@@ -77,7 +77,7 @@ func join(o *JoinOptions) (*Group, error) {
 	}
 	own, ok := t.FindSigner(kp.Public.LeafNode.SignatureKey)
 	if leaf, _ := t.LeafBytes(own); !ok || !bytes.Equal(leaf, wire.Marshal(kp.Public.LeafNode)) {
-		return nil, fmt.Errorf("our leaf is not in the tree: %w", ErrInvalid)
+		return nil, ErrNoOwnLeaf
 	}
 	if err := w.verifySuccession(o.Predecessor, t); err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (w *welcomed) group(o *JoinOptions, t *tree.Tree, own wire.LeafIndex) (*Gro
 	s, context := t.Suite(), w.info.GroupContext
 	secrets := deriveEpoch(s, w.member, wire.Marshal(context))
 	if !s.VerifyMAC(secrets.confirmation, context.ConfirmedTranscriptHash, w.info.ConfirmationTag) {
-		return nil, fmt.Errorf("confirmation tag: %w", ErrInvalid)
+		return nil, ErrConfirmationTag
 	}
 	keys := keyring{tree.NodeOf(own): o.KeyPackage.leaf}
 	if w.secrets.PathSecret != nil {

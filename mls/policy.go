@@ -1,6 +1,8 @@
 package mls
 
 import (
+	"time"
+
 	"parley/mls/tree"
 	"parley/mls/wire"
 )
@@ -18,6 +20,25 @@ type Policy struct {
 	// Custom are the application's own proposal types; others are refused with
 	// ErrUnsupported. Members list them in their capabilities.
 	Custom map[wire.ProposalType]tree.CustomProposal
+	// MaxLifetime bounds the lifetime of a key package that is added (RFC 9420,
+	// Section 7.2), where the time is given. Zero means DefaultMaxLifetime, less
+	// than zero any.
+	MaxLifetime time.Duration
+}
+
+// DefaultMaxLifetime is the longest lifetime of a key package unless another is
+// asked for: a year, and some weeks to renew it.
+const DefaultMaxLifetime = 400 * 24 * time.Hour
+
+// maxLifetime is what the public rules are given.
+func (p *Policy) maxLifetime(now time.Time) time.Duration {
+	switch {
+	case now.IsZero():
+		return 0
+	case p.MaxLifetime == 0:
+		return DefaultMaxLifetime
+	}
+	return max(p.MaxLifetime, 0)
 }
 
 // PSKs are the pre-shared keys that an application holds (RFC 9420,

@@ -179,7 +179,8 @@ func (g *Group) protect(ac *wire.AuthenticatedContent, o *MessageOptions) ([]byt
 // config is what the public rules are given.
 func (g *Group) config(now time.Time) *tree.Config {
 	return &tree.Config{
-		Credentials: g.credentials, Now: now, Accept: g.policy.Accept, Custom: g.policy.Custom, Parallel: g.parallel,
+		Credentials: g.credentials, Now: now, MaxLifetime: g.policy.maxLifetime(now),
+		Accept: g.policy.Accept, Custom: g.policy.Custom, Parallel: g.parallel,
 	}
 }
 

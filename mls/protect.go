@@ -54,10 +54,10 @@ func (e *epoch) protectPublic(ac *wire.AuthenticatedContent) []byte {
 func (e *epoch) unprotectPublic(m *wire.PublicMessage, leaf leafReader) (wire.AuthenticatedContent, error) {
 	ac := m.Authenticated()
 	if m.Content.ContentType == wire.ContentTypeApplication {
-		return ac, fmt.Errorf("public message: application data: %w", ErrInvalid)
+		return ac, ErrPlainApplication
 	}
 	if !e.suite.VerifyMAC(e.membership, e.membershipInput(&ac), m.MembershipTag) {
-		return ac, fmt.Errorf("public message: membership tag: %w", ErrInvalid)
+		return ac, fmt.Errorf("public message: %w", ErrMembershipTag)
 	}
 	sender, ok := leaf(m.Content.Sender.LeafIndex)
 	if !ok {

@@ -151,7 +151,7 @@ func (k keyring) decrypt(r *renewal, own wire.LeafIndex, nodes []wire.UpdatePath
 // checks that they are those in the tree.
 func openPath(t *tree.Tree, secret []byte, nodes []tree.NodeIndex) (*path, error) {
 	if len(secret) != t.Suite().HashSize() {
-		return nil, fmt.Errorf("path secret of %d bytes: %w", len(secret), ErrInvalid)
+		return nil, fmt.Errorf("%w: %d bytes", ErrPathSecret, len(secret))
 	}
 	p, err := derivePath(t.Suite(), secret, nodes)
 	if err != nil {
@@ -159,7 +159,7 @@ func openPath(t *tree.Tree, secret []byte, nodes []tree.NodeIndex) (*path, error
 	}
 	for i, x := range nodes {
 		if public, _ := t.EncryptionKey(x); !bytes.Equal(public, p.keys[i].PublicKey()) {
-			return nil, fmt.Errorf("path secret of node %d is of another key: %w", x, ErrInvalid)
+			return nil, fmt.Errorf("%w: node %d", ErrPathSecret, x)
 		}
 	}
 	return p, nil
