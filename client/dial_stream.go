@@ -57,35 +57,3 @@ func (s *serverStream[T]) Close() error {
 	s.cancel()
 	return nil
 }
-
-// Submit opens the stream of submissions.
-func (l *gatewayLink) Submit(ctx context.Context) (SubmitStream, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	return &submitStream{l.service.SubmitStream(ctx), l.address, cancel}, nil
-}
-
-// A submitStream is a SubmitStream.
-type submitStream struct {
-	stream *connect.BidiStreamForClient[devicev1.SubmitStreamRequest, devicev1.SubmitStreamResponse]
-	peer   string
-	cancel context.CancelFunc
-}
-
-// Send sends submissions.
-func (s *submitStream) Send(req *devicev1.SubmitStreamRequest) error {
-	return remoteError(s.peer, s.stream.Send(req))
-}
-
-// Receive returns the next outcomes.
-func (s *submitStream) Receive() (*devicev1.SubmitStreamResponse, error) {
-	resp, err := s.stream.Receive()
-	return resp, remoteError(s.peer, err)
-}
-
-// Close ends the stream. The context alone would not end a Receive: HTTP/2
-// looks at it only when the body of the request has been written.
-func (s *submitStream) Close() error {
-	err := s.stream.CloseRequest()
-	s.cancel()
-	return remoteError(s.peer, err)
-}

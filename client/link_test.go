@@ -134,6 +134,23 @@ func TestLinkSpeaksToAGateway(t *testing.T) {
 			t.Fatalf("%v, %v", answer, err)
 		}
 	}
+	for i := range 3 {
+		if err := submit.Send(&devicev1.SubmitStreamRequest{Submissions: []*devicev1.Submission{{Id: []byte{byte(10 + i)}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for got := 0; got < 3; {
+		answer, err := submit.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range answer.Receipts {
+			if r[0] != byte(10+got) {
+				t.Fatalf("receipt %d is of %d", got, r[0])
+			}
+			got++
+		}
+	}
 	submit.Close()
 	if _, err := submit.Receive(); err == nil {
 		t.Error("a closed stream answers")

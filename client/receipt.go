@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,23 +49,39 @@ func parseReceipt(b []byte) (c groups.Receipt, err error) {
 	return c, nil
 }
 
-// receiptHeads verifies heads and returns the last one of each room.
+// receiptHeads returns the last head of each room that verifies. What an earlier
+// one covers a later one covers as well, so only the last is looked into unless
+// it is bad.
 func (d *Device) receiptHeads(s *session, list [][]byte) (map[groups.RoomID]groups.Head, error) {
-	heads := make(map[groups.RoomID]groups.Head, len(list))
-	for _, b := range list {
-		signed, err := groups.ParseSignedHead(b)
-		if err != nil {
-			return nil, err
+	signed, err := parseHeads(list)
+	if err != nil {
+		return nil, err
+	}
+	heads := make(map[groups.RoomID]groups.Head)
+	for _, h := range signed {
+		if _, found := heads[h.Head.Room]; found {
+			continue
 		}
-		if err := signed.Verify(d.headVerifier(s)); err != nil {
-			d.cfg.Log.Warn("receipt under a head that does not verify", "room", signed.Head.Room, "error", err)
+		if err := h.Verify(d.headVerifier(s)); err != nil {
+			d.cfg.Log.Warn("receipt under a head that does not verify", "room", h.Head.Room, "error", err)
 			continue // the log itself will tell
 		}
-		if signed.Head.Seq >= heads[signed.Head.Room].Seq {
-			heads[signed.Head.Room] = signed.Head
-		}
+		heads[h.Head.Room] = h.Head
 	}
 	return heads, nil
+}
+
+// parseHeads reads signed heads; the latest of a room comes first.
+func parseHeads(list [][]byte) ([]*groups.SignedHead, error) {
+	signed := make([]*groups.SignedHead, len(list))
+	for i, b := range list {
+		var err error
+		if signed[i], err = groups.ParseSignedHead(b); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(signed, func(a, b *groups.SignedHead) int { return cmp.Compare(b.Head.Seq, a.Head.Seq) })
+	return signed, nil
 }
 
 // headVerifier returns the ordering certificates of a session.
