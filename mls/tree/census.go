@@ -9,10 +9,10 @@ import (
 // A census counts how many members support what, so that a rule about all
 // members is a comparison of two numbers and not a walk over the tree
 // (RFC 9420, Sections 7.3, 11.1 and 13.4). It is a value.
-type census struct{ counts trie }
+type census struct{ counts trie } // trait -> how many
 
 // A trait is something that members support or use.
-type trait uint64
+type trait uint32
 
 // The kinds of traits; a trait is a kind and a code point of it.
 const (
@@ -23,22 +23,22 @@ const (
 )
 
 // key is where a trait stands in the trie. Multiplying by an odd number keeps
-// traits apart and spreads them over the first nibbles.
-func (t trait) key() uint64 { return uint64(t) * 0x9e3779b97f4a7c15 }
+// traits apart and spreads them over the first bits.
+func (t trait) key() uint32 { return uint32(t) * 0x9e3779b1 }
 
 // count returns how many members have trait t.
-func (c census) count(t trait) int {
-	n, _ := c.counts.get(t.key(), 0)
-	return int(n)
+func (c census) count(t trait) (n int) {
+	c.counts.each(t.key(), func(count uint32) bool { n = int(count); return false })
+	return n
 }
 
 // add counts a member in (by is 1) or out (by is -1).
 func (c census) add(owner *token, leaf *wire.LeafNode, by int) census {
 	count := func(t trait) {
-		if n := c.count(t) + by; n > 0 {
-			c.counts = c.counts.put(owner, t.key(), 0, uint32(n))
-		} else {
-			c.counts = c.counts.remove(owner, t.key(), 0)
+		n := c.count(t)
+		c.counts = c.counts.remove(owner, t.key(), uint32(n))
+		if n += by; n > 0 {
+			c.counts = c.counts.put(owner, t.key(), uint32(n))
 		}
 	}
 	caps := &leaf.Capabilities

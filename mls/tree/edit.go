@@ -142,7 +142,7 @@ func (e *Edit) claimKey(x NodeIndex, key []byte) {
 	if e.keys.has(h) {
 		e.touched = append(e.touched, x)
 	}
-	e.keys = e.keys.put(e.owner, h, uint32(x), 0)
+	e.keys = e.keys.put(e.owner, h, uint32(x))
 }
 
 // setLeaf replaces the content of leaf n, which is x; nil makes it blank.
@@ -174,7 +174,7 @@ func (e *Edit) claimLeaf(x NodeIndex, leaf *wire.LeafNode, counted bool) {
 	if e.signers.has(h) {
 		e.touched = append(e.touched, x)
 	}
-	e.signers = e.signers.put(e.owner, h, uint32(i), 0)
+	e.signers = e.signers.put(e.owner, h, uint32(i))
 	e.claimKey(x, leaf.EncryptionKey)
 	if !counted {
 		e.support = e.support.add(e.owner, leaf, +1)

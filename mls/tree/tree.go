@@ -167,7 +167,7 @@ func (t *Tree) FindEncryptionKey(key []byte) (x NodeIndex, found bool) {
 	return x, found
 }
 
-// keyHash is under what a key stands in an index. Its seed is random, so that
-// nobody can make keys that share one; a tree and those edited from it have the
-// same.
-func keyHash(seed maphash.Seed, key []byte) uint64 { return maphash.Bytes(seed, key) }
+// keyHash is under what a key stands in an index, where others may stand too. Its
+// seed is random, so that nobody can make keys that share one; a tree and those
+// edited from it have the same.
+func keyHash(seed maphash.Seed, key []byte) uint32 { return uint32(maphash.Bytes(seed, key)) }

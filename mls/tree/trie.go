@@ -2,79 +2,63 @@ package tree
 
 import "slices"
 
-// A trie maps 96-bit keys (hi, lo) to numbers. It is a value: put and remove
-// return the next one and share all but the changed branches with it. Several
-// keys may have the same hi, which is how an index by hash holds collisions.
+// A trie is a set of pairs (hi, lo) of 32 bits each, by which an index or a
+// census is kept: numbers lo under a hash hi, which may be several. It is a
+// value: put and remove return the next one and share all but the changed
+// branches with it. An entry takes some twelve bytes.
 type trie struct{ root *branch }
 
-// A branch divides its keys by their next four bits, or is a bucket of some.
-// It may be changed in place by its owner only, the edit that made it.
+// A branch divides its entries by their next two bits, or is a bucket of some. It
+// may be changed in place by its owner only, the edit that made it.
 type branch struct {
 	owner  *token
-	kids   *[16]*branch // nil in a bucket
+	kids   *[4]*branch // nil in a bucket
 	bucket []entry
 }
 
-// An entry is a key and its number.
-type entry struct {
-	hi        uint64
-	lo, value uint32
-}
+// An entry is hi, and then lo.
+type entry uint64
+
+func newEntry(hi, lo uint32) entry { return entry(hi)<<32 | entry(lo) }
+
+func (p entry) hi() uint32 { return uint32(p >> 32) }
+func (p entry) lo() uint32 { return uint32(p) }
+
+// kid returns the two bits of an entry that count at depth d.
+func (p entry) kid(d int) int { return int(p >> (62 - 2*d) & 3) }
 
 // bucketSize is how many entries a bucket has before it is divided: as many as
-// are copied about as fast as a branch.
-const bucketSize = 12
+// are copied about as fast as a path of branches.
+const bucketSize = 32
+
+// hashDepth is the depth below which only lo counts.
+const hashDepth = 16
 
 // A token is the identity of one edit.
 type token struct{ _ byte }
 
-// nibble returns the four bits of a key that count at depth d.
-func nibble(hi uint64, lo uint32, d int) int {
-	if d < 16 {
-		return int(hi >> (60 - 4*d) & 15)
-	}
-	return int(lo >> (92 - 4*d) & 15)
-}
-
-// get returns the number of a key, 0 for one that is not there.
-func (t trie) get(hi uint64, lo uint32) (uint32, bool) {
-	b := t.root
+// contains reports whether an entry is there.
+func (t trie) contains(hi, lo uint32) bool {
+	b, p := t.root, newEntry(hi, lo)
 	for d := 0; b != nil && b.kids != nil; d++ {
-		b = b.kids[nibble(hi, lo, d)]
+		b = b.kids[p.kid(d)]
 	}
-	if b == nil {
-		return 0, false
-	}
-	at := b.find(hi, lo)
-	if at < 0 {
-		return 0, false
-	}
-	return b.bucket[at].value, true
+	return b != nil && slices.Contains(b.bucket, p)
 }
 
-// find returns where in a bucket a key is, or -1.
-func (b *branch) find(hi uint64, lo uint32) int {
-	for i := range b.bucket {
-		if b.bucket[i].hi == hi && b.bucket[i].lo == lo {
-			return i
-		}
-	}
-	return -1
-}
-
-// has reports whether there is a key with that hi.
-func (t trie) has(hi uint64) (found bool) {
+// has reports whether there is an entry with that hi.
+func (t trie) has(hi uint32) (found bool) {
 	t.each(hi, func(uint32) bool { found = true; return false })
 	return found
 }
 
-// each calls yield with lo of every key that has hi, until it returns false.
-func (t trie) each(hi uint64, yield func(lo uint32) bool) {
-	b := t.root
-	for d := 0; b != nil && b.kids != nil && d < 16; d++ {
-		b = b.kids[nibble(hi, 0, d)]
+// each calls yield with lo of every entry that has hi, until it returns false.
+func (t trie) each(hi uint32, yield func(lo uint32) bool) {
+	b, first := t.root, newEntry(hi, 0)
+	for d := 0; b != nil && b.kids != nil && d < hashDepth; d++ {
+		b = b.kids[first.kid(d)]
 	}
-	b.all(func(e entry) bool { return e.hi != hi || yield(e.lo) })
+	b.all(func(p entry) bool { return p.hi() != hi || yield(p.lo()) })
 }
 
 // all calls yield with every entry below b, until it returns false.
@@ -82,8 +66,8 @@ func (b *branch) all(yield func(entry) bool) bool {
 	if b == nil {
 		return true
 	}
-	for _, e := range b.bucket {
-		if !yield(e) {
+	for _, p := range b.bucket {
+		if !yield(p) {
 			return false
 		}
 	}
@@ -97,9 +81,9 @@ func (b *branch) all(yield func(entry) bool) bool {
 	return true
 }
 
-// put returns t with value at (hi, lo).
-func (t trie) put(owner *token, hi uint64, lo, value uint32) trie {
-	return trie{t.root.put(owner, 0, entry{hi, lo, value})}
+// put returns t with an entry, which may be there already.
+func (t trie) put(owner *token, hi, lo uint32) trie {
+	return trie{t.root.put(owner, 0, newEntry(hi, lo))}
 }
 
 // own returns b if owner may change it, or else a copy that it may change, with
@@ -118,60 +102,59 @@ func (b *branch) own(owner *token) *branch {
 	return c
 }
 
-func (b *branch) put(owner *token, d int, e entry) *branch {
+func (b *branch) put(owner *token, d int, p entry) *branch {
 	if b == nil {
-		return &branch{owner: owner, bucket: []entry{e}}
+		return &branch{owner: owner, bucket: []entry{p}}
+	}
+	if slices.Contains(b.bucket, p) {
+		return b
 	}
 	b = b.own(owner)
-	if b.kids != nil {
-		kid := &b.kids[nibble(e.hi, e.lo, d)]
-		*kid = (*kid).put(owner, d+1, e)
+	if b.kids == nil && len(b.bucket) < bucketSize {
+		b.bucket = append(b.bucket, p)
 		return b
 	}
-	if at := b.find(e.hi, e.lo); at >= 0 {
-		b.bucket[at] = e
-		return b
-	}
-	b.bucket = append(b.bucket, e)
-	if len(b.bucket) > bucketSize {
+	if b.kids == nil {
 		b.divide(owner, d)
 	}
+	kid := &b.kids[p.kid(d)]
+	*kid = (*kid).put(owner, d+1, p)
 	return b
 }
 
-// divide makes a bucket at depth d a branch. Keys differ somewhere, so that
+// divide makes a bucket at depth d a branch. Entries differ somewhere, so that
 // this ends.
 func (b *branch) divide(owner *token, d int) {
-	b.kids = new([16]*branch)
-	for _, e := range b.bucket {
-		kid := &b.kids[nibble(e.hi, e.lo, d)]
-		*kid = (*kid).put(owner, d+1, e)
+	b.kids = new([4]*branch)
+	for _, p := range b.bucket {
+		kid := &b.kids[p.kid(d)]
+		*kid = (*kid).put(owner, d+1, p)
 	}
 	b.bucket = nil
 }
 
-// remove returns t without (hi, lo), which need not be there.
-func (t trie) remove(owner *token, hi uint64, lo uint32) trie {
-	if _, found := t.get(hi, lo); !found {
+// remove returns t without an entry, which need not be there.
+func (t trie) remove(owner *token, hi, lo uint32) trie {
+	if !t.contains(hi, lo) {
 		return t
 	}
-	return trie{t.root.remove(owner, 0, hi, lo)}
+	return trie{t.root.remove(owner, 0, newEntry(hi, lo))}
 }
 
 // remove takes out an entry that is there; nil is an empty branch.
-func (b *branch) remove(owner *token, d int, hi uint64, lo uint32) *branch {
+func (b *branch) remove(owner *token, d int, p entry) *branch {
 	b = b.own(owner)
 	if b.kids == nil {
-		at := b.find(hi, lo)
+		at := slices.Index(b.bucket, p)
 		b.bucket = slices.Delete(b.bucket, at, at+1)
 		if len(b.bucket) == 0 {
 			return nil
 		}
 		return b
 	}
-	kid := &b.kids[nibble(hi, lo, d)]
-	*kid = (*kid).remove(owner, d+1, hi, lo)
-	if *kid == nil && *b.kids == [16]*branch{} {
+	kid := &b.kids[p.kid(d)]
+	*kid = (*kid).remove(owner, d+1, p)
+	if *kid == nil && *b.kids == [4]*branch{} {
 		return nil
 	}
 	return b

@@ -7,20 +7,16 @@ import (
 	"testing"
 )
 
-// TestTrieIsAMapThatRemembers compares tries with maps through random puts and
-// removes, with few enough keys that they collide, and looks at old tries
+// TestTrieIsASetThatRemembers compares tries with sets through random puts and
+// removes, with few enough hashes that they collide, and looks at old tries
 // again after the new ones were made.
-func TestTrieIsAMapThatRemembers(t *testing.T) {
-	type key struct {
-		hi uint64
-		lo uint32
-	}
+func TestTrieIsASetThatRemembers(t *testing.T) {
 	type version struct {
 		trie trie
-		want map[key]uint32
+		want map[entry]bool
 	}
 	random := rand.New(rand.NewPCG(3, 4))
-	versions := []version{{want: map[key]uint32{}}}
+	versions := []version{{want: map[entry]bool{}}}
 	owner := new(token)
 	for step := range 20000 {
 		last := versions[len(versions)-1]
@@ -29,30 +25,28 @@ func TestTrieIsAMapThatRemembers(t *testing.T) {
 			versions = append(versions, version{last.trie, maps.Clone(last.want)})
 			last = versions[len(versions)-1]
 		}
-		k := key{random.Uint64N(4)<<60 | random.Uint64N(3)<<33 | random.Uint64N(8), random.Uint32N(40) << 26}
+		hi, lo := random.Uint32N(4)<<30|random.Uint32N(3)<<17|random.Uint32N(8), random.Uint32N(40)<<26
 		if random.IntN(3) == 0 {
-			last.trie = last.trie.remove(owner, k.hi, k.lo)
-			delete(last.want, k)
+			last.trie = last.trie.remove(owner, hi, lo)
+			delete(last.want, newEntry(hi, lo))
 		} else {
-			last.trie = last.trie.put(owner, k.hi, k.lo, uint32(step))
-			last.want[k] = uint32(step)
+			last.trie = last.trie.put(owner, hi, lo)
+			last.want[newEntry(hi, lo)] = true
 		}
 		versions[len(versions)-1] = last
 	}
 	for i, v := range versions {
-		found := 0
-		byHi := map[uint64][]uint32{}
-		for k, want := range v.want {
-			if got, ok := v.trie.get(k.hi, k.lo); !ok || got != want {
-				t.Fatalf("version %d: %v is %d, %v, want %d", i, k, got, ok, want)
+		byHi := map[uint32][]uint32{}
+		for p := range v.want {
+			if !v.trie.contains(p.hi(), p.lo()) {
+				t.Fatalf("version %d: %x is not there", i, p)
 			}
-			byHi[k.hi] = append(byHi[k.hi], k.lo)
-			if _, there := v.want[key{k.hi, k.lo + 1}]; !there {
-				if got, ok := v.trie.get(k.hi, k.lo+1); ok || got != 0 {
-					t.Fatalf("version %d: a key that is not there is %d, %v", i, got, ok)
-				}
+			byHi[p.hi()] = append(byHi[p.hi()], p.lo())
+			if !v.want[p+1] && v.trie.contains(p.hi(), p.lo()+1) {
+				t.Fatalf("version %d: %x is there", i, p+1)
 			}
 		}
+		found := 0
 		v.trie.root.all(func(entry) bool { found++; return true })
 		if found != len(v.want) {
 			t.Fatalf("version %d: %d entries, want %d", i, found, len(v.want))
@@ -62,7 +56,7 @@ func TestTrieIsAMapThatRemembers(t *testing.T) {
 			v.trie.each(hi, func(lo uint32) bool { got = append(got, lo); return true })
 			slices.Sort(want)
 			slices.Sort(got)
-			if !slices.Equal(got, want) || !v.trie.has(hi) {
+			if !slices.Equal(got, want) || !v.trie.has(hi) || v.trie.has(hi^1<<29) {
 				t.Fatalf("version %d: under %x %v, want %v", i, hi, got, want)
 			}
 		}
