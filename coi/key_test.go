@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hpke"
 	"crypto/rand"
 	"crypto/rsa"
 	"testing"
@@ -114,7 +115,13 @@ func FuzzPEM(f *testing.F) {
 	must(f, err)
 	req, err := NewRequest(key)
 	must(f, err)
-	for _, b := range [][]byte{data, req, alpha.site.PEM(), alpha.device(f, laptop).Raw, nil} {
+	pq, err := hpke.MLKEM768X25519().GenerateKey()
+	must(f, err)
+	coiKey, err := NewCoIKey("p256")
+	must(f, err)
+	both, err := EncodeCoIKeyPEM(coiKey, pq)
+	must(f, err)
+	for _, b := range [][]byte{both, data, req, alpha.site.PEM(), alpha.device(f, laptop).Raw, nil} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -132,6 +139,14 @@ func FuzzPEM(f *testing.F) {
 		if key, err := ParseKeyPEM(b); err == nil {
 			if _, err := EncodeKeyPEM(key); err != nil {
 				t.Fatal(err)
+			}
+		}
+		if key, pq, err := ParseCoIKeyPEM(b); err == nil {
+			out, err := EncodeCoIKeyPEM(key, pq)
+			must(t, err)
+			_, again, err := ParseCoIKeyPEM(out)
+			if err != nil || (again == nil) != (pq == nil) {
+				t.Fatalf("a CoI's key does not come back: %v", err)
 			}
 		}
 		if pub, err := ParseRequest(b); err == nil && CheckKey(pub) != nil {

@@ -24,30 +24,39 @@ func DefaultHosts() []string { return []string{"localhost", "127.0.0.1", "::1"} 
 // InitDirectory makes a site's PKI in a folder that is not there or is empty;
 // anything else is left alone and is an error. It is made whole or not at all.
 func InitDirectory(path string, plan Plan, now time.Time) (*Directory, error) {
-	if entries, err := os.ReadDir(path); err == nil && len(entries) > 0 {
-		return nil, fmt.Errorf("%s is not empty: nothing was changed; give another --dir, or move it away first", path)
-	} else if err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("make PKI directory: %w", err)
-	}
-	path = filepath.Clean(path)
-	if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
-		return nil, fmt.Errorf("make PKI directory: %w", err)
-	}
-	draft, err := os.MkdirTemp(filepath.Dir(path), ".parley-pki-*") // 0700
+	err := makeWhole(path, func(draft string) error {
+		return (&Directory{path: draft, site: plan.Site}).fill(plan, now)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("make PKI directory: %w", err)
-	}
-	defer os.RemoveAll(draft)
-	if err := (&Directory{path: draft, site: plan.Site}).fill(plan, now); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(draft, path); err != nil { // COMMIT POINT
-		return nil, fmt.Errorf("make PKI directory: %w", err)
-	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	return OpenDirectory(path)
+}
+
+// makeWhole makes a directory whole or not at all: fill fills a draft beside
+// it. One that is there and is not empty is left alone.
+func makeWhole(path string, fill func(draft string) error) error {
+	if entries, err := os.ReadDir(path); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s is not empty: nothing was changed; give another --dir, or move it away first", path)
+	} else if err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	path = filepath.Clean(path)
+	if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	draft, err := os.MkdirTemp(filepath.Dir(path), ".parley-pki-*") // 0700
+	if err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	defer os.RemoveAll(draft)
+	if err := fill(draft); err != nil {
+		return err
+	}
+	if err := os.Rename(draft, path); err != nil { // COMMIT POINT
+		return fmt.Errorf("make directory: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 // fill makes every file of a new directory.
