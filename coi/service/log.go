@@ -37,6 +37,7 @@ type AuditLog struct {
 	signer   note.Signer
 	verifier note.Verifier
 	salt     []byte
+	public   string
 	f        *os.File
 	unlock   func()
 	waiting  chan *appending
@@ -84,6 +85,9 @@ func OpenAudit(dir string, each func(n int64, e *AuditEntry)) (*AuditLog, error)
 		return nil, err
 	}
 	if l.salt, err = auditSalt(dir); err != nil {
+		return nil, err
+	}
+	if l.public, err = AuditPublic(dir); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, auditFile)
@@ -199,3 +203,6 @@ func (l *AuditLog) ask(ctx context.Context, f func() error) error {
 		return ErrLogDown
 	}
 }
+
+// Public returns the log's public key as text, for witnesses.
+func (l *AuditLog) Public() string { return l.public }

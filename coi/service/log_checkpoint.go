@@ -77,10 +77,13 @@ const (
 	saltSize   = 32
 )
 
-// InitAudit makes the directory of a log with a new key. The name says whose it
-// is: alpha.example/unwrap/u1. It returns the public key, for witnesses.
-func InitAudit(dir, name string) (public string, err error) {
-	private, public, err := note.GenerateKey(rand.Reader, name)
+// A LogName says whose log it is: alpha.example/unwrap/u1. It stands in each
+// checkpoint.
+type LogName string
+
+// InitAudit makes the directory of a log with a new key. It returns the public key, for witnesses.
+func InitAudit(dir string, name LogName) (public string, err error) {
+	private, public, err := note.GenerateKey(rand.Reader, string(name))
 	if err != nil {
 		return "", fmt.Errorf("make log key: %w", err)
 	}
@@ -102,15 +105,21 @@ func InitAudit(dir, name string) (public string, err error) {
 
 // AuditKey reads the public key of the log in a directory.
 func AuditKey(dir string) (note.Verifier, error) {
-	data, err := readSmall(filepath.Join(dir, logPublicFile), maxKeyFile)
+	public, err := AuditPublic(dir)
 	if err != nil {
 		return nil, err
 	}
-	v, err := note.NewVerifier(strings.TrimSpace(string(data)))
+	v, err := note.NewVerifier(public)
 	if err != nil {
 		return nil, fmt.Errorf("read log key: %w", err)
 	}
 	return v, nil
+}
+
+// AuditPublic reads the public key of the log in a directory, as text.
+func AuditPublic(dir string) (string, error) {
+	data, err := readSmall(filepath.Join(dir, logPublicFile), maxKeyFile)
+	return strings.TrimSpace(string(data)), err
 }
 
 // auditSigner reads the private key of the log in a directory.

@@ -1,0 +1,4 @@
+package service
+
+// A CaseAuthority says who may approve cases here.
+type CaseAuthority struct{}
