@@ -50,7 +50,7 @@ func parseSubmission(m *linkv1.Submission) (groups.Submission, error) {
 		return groups.Submission{}, fmt.Errorf("%w: submission: %w", errProtocol, err)
 	}
 	sub := groups.Submission{Room: room, Device: device, Kind: groups.EntryKind(m.Kind), Body: m.Body, Attachments: m.Attachments}
-	if len(m.Id) != len(sub.ID) || m.Kind > uint32(groups.KindHubMove) {
+	if len(m.Id) != len(sub.ID) || m.Kind > uint32(groups.KindFlag) {
 		return groups.Submission{}, fmt.Errorf("%w: submission", errProtocol)
 	}
 	sub.ID = groups.SubmissionID(m.Id)

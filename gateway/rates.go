@@ -63,9 +63,10 @@ func busy(what string) error {
 	return groups.Errorf(groups.Busy, "%s: more than this node takes from one device: try later", what)
 }
 
-// submission asks whether one more submission of a kind may pass.
+// submission asks whether one more submission of a kind may pass. Key records
+// and flags are as rare as commits and cost a hub as much.
 func (r *rates) submission(k groups.EntryKind, now time.Time) error {
-	if k == groups.KindCommit || k == groups.KindCreate {
+	if k != groups.KindMessage && k != groups.KindProposal {
 		if !r.commits.AllowN(now, 1) {
 			return busy("commits")
 		}

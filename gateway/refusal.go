@@ -23,17 +23,19 @@ var errStalled = &groups.Error{Kind: groups.Unavailable, Text: "nothing was read
 // codes maps kinds to Connect codes. What a device acts on is the kind in the
 // Refusal; the code is for proxies and strangers.
 var codes = [...]connect.Code{
-	groups.Internal:    connect.CodeInternal,
-	groups.Invalid:     connect.CodeInvalidArgument,
-	groups.Denied:      connect.CodePermissionDenied,
-	groups.NotFound:    connect.CodeNotFound,
-	groups.Conflict:    connect.CodeAlreadyExists,
-	groups.StaleEpoch:  connect.CodeAborted,
-	groups.KeyStale:    connect.CodeFailedPrecondition,
-	groups.TooLarge:    connect.CodeOutOfRange,
-	groups.Busy:        connect.CodeResourceExhausted,
-	groups.NoSpace:     connect.CodeResourceExhausted,
-	groups.Unavailable: connect.CodeUnavailable,
+	groups.Internal:       connect.CodeInternal,
+	groups.Invalid:        connect.CodeInvalidArgument,
+	groups.Denied:         connect.CodePermissionDenied,
+	groups.NotFound:       connect.CodeNotFound,
+	groups.Conflict:       connect.CodeAlreadyExists,
+	groups.StaleEpoch:     connect.CodeAborted,
+	groups.KeyStale:       connect.CodeFailedPrecondition,
+	groups.TooLarge:       connect.CodeOutOfRange,
+	groups.Busy:           connect.CodeResourceExhausted,
+	groups.NoSpace:        connect.CodeResourceExhausted,
+	groups.Unavailable:    connect.CodeUnavailable,
+	groups.CoIRevoked:     connect.CodeFailedPrecondition,
+	groups.CoIUnavailable: connect.CodeUnavailable,
 }
 
 // kindOfCode says which kind a refusal of the protocol stack itself is, which

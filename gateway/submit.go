@@ -49,7 +49,8 @@ func submissionOf(device groups.DeviceID, m *devicev1.Submission) (groups.Submis
 		return none, groups.Errorf(groups.Invalid, "submission: the id has %d bytes, not %d", len(m.Id), len(none.ID))
 	}
 	switch k := groups.EntryKind(min(m.Kind, 255)); k {
-	case groups.KindCreate, groups.KindCommit, groups.KindProposal, groups.KindMessage:
+	case groups.KindCreate, groups.KindCommit, groups.KindProposal, groups.KindMessage,
+		groups.KindKeyRecord, groups.KindFlag:
 	default:
 		return none, groups.Errorf(groups.Invalid, "submission: a device does not submit a %s", k)
 	}

@@ -75,7 +75,7 @@ func TestSubmitRefused(t *testing.T) {
 		{"room name", groups.Invalid, connect.CodeInvalidArgument, change(func(s *devicev1.Submission) { s.Room = "ops" })},
 		{"short id", groups.Invalid, connect.CodeInvalidArgument, change(func(s *devicev1.Submission) { s.Id = s.Id[1:] })},
 		{"kind 0", groups.Invalid, connect.CodeInvalidArgument, change(func(s *devicev1.Submission) { s.Kind = 0 })},
-		{"kind key_record", groups.Invalid, connect.CodeInvalidArgument, change(func(s *devicev1.Submission) { s.Kind = uint32(groups.KindKeyRecord) })},
+		{"kind hub_move", groups.Invalid, connect.CodeInvalidArgument, change(func(s *devicev1.Submission) { s.Kind = uint32(groups.KindHubMove) })},
 		{"kind 260", groups.Invalid, connect.CodeInvalidArgument, change(func(s *devicev1.Submission) { s.Kind = 260 })},
 		{"no body", groups.Invalid, connect.CodeInvalidArgument, change(func(s *devicev1.Submission) { s.Body = nil })},
 		{"large body", groups.TooLarge, connect.CodeOutOfRange, change(func(s *devicev1.Submission) { s.Body = make([]byte, groups.MaxBody+1) })},
