@@ -75,6 +75,7 @@ func (d *Device) Rekey(ctx context.Context, id groups.RoomID) error {
 		if r.Epoch >= start {
 			return mls.CommitOptions{}, errNothing // somebody else has made one
 		}
+		r.reason = groups.KeyRotatedByUser
 		return mls.CommitOptions{ForcePath: true}, nil
 	})
 }

@@ -86,6 +86,10 @@ func (a *applier) body() error {
 		return a.proposal()
 	case groups.KindMessage:
 		return a.message()
+	case groups.KindKeyRecord:
+		return a.keyRecord()
+	case groups.KindFlag:
+		return a.flag()
 	}
 	a.line.Note = "of a kind that this version does not know"
 	return nil
@@ -137,6 +141,14 @@ func (a *applier) create() error {
 	a.r.State, a.r.Genesis = RoomLive, nil
 	a.r.Joined, a.r.KeyMade, a.r.KeyMaker = a.e.Seq, a.e.AcceptedAt, g.Stamp.Device
 	a.r.tell(Event{Kind: EventRoom})
+	if g.KeyRecord != nil {
+		if err := a.d.openGroup(a.tx, a.r); err != nil {
+			return err
+		}
+		if err := a.takeRecord(a.r.group, g.KeyRecord, groups.KeyEpoch{}); err != nil {
+			return err
+		}
+	}
 	return a.changed(&Change{Added: []groups.DeviceID{g.Stamp.Device}}, g.Stamp.Device)
 }
 
@@ -205,7 +217,8 @@ func (a *applier) commit() error {
 		if err != nil {
 			return err
 		}
-		return a.entered(next, maker)
+		own := groups.KeyEpoch{Author: next.OwnLeaf(), Late: true} // what it did was ours to say
+		return a.entered(next, maker, bundle.KeyRecord, own)
 	}
 	result, err := a.r.group.Handle(bundle.Commit, a.r.at)
 	if a.ask && coi.ReasonOf(err) == coi.UnknownSite {
@@ -228,16 +241,21 @@ func (a *applier) commit() error {
 		}
 		return a.close(why)
 	}
-	return a.entered(result.Next, maker)
+	c := &result.Change
+	e := groups.KeyEpoch{Author: c.Sender, Added: len(c.Added) > 0, Removed: len(c.Removed) > 0}
+	return a.entered(result.Next, maker, bundle.KeyRecord, e)
 }
 
 // entered finishes a commit.
-func (a *applier) entered(next *mls.Group, maker groups.DeviceID) error {
+func (a *applier) entered(next *mls.Group, maker groups.DeviceID, record []byte, e groups.KeyEpoch) error {
 	change, err := a.enter(next, maker)
 	if err != nil {
 		return err
 	}
 	a.line.Note = describe(change)
+	if err := a.newKey(record, e); err != nil {
+		return err
+	}
 	a.r.tell(Event{Kind: EventRoom})
 	a.d.wakeOutbox()
 	return a.changed(change, maker)

@@ -34,7 +34,7 @@ type plan func(r *room) (mls.CommitOptions, error)
 // It returns when the commit has been applied here.
 func (d *Device) commit(ctx context.Context, s *session, id groups.RoomID, p plan) error {
 	for attempt := range maxRebase {
-		sub, err := d.prepare(id, p)
+		sub, err := d.prepareCertified(ctx, id, p)
 		if errors.Is(err, errNothing) {
 			return nil
 		}
@@ -73,8 +73,28 @@ func (d *Device) reach(ctx context.Context, id groups.RoomID, seq groups.Seq) er
 	return d.Reach(ctx, id, seq)
 }
 
-// prepare makes a commit and makes what it leads to durable (I7).
-func (d *Device) prepare(id groups.RoomID, p plan) (*devicev1.Submission, error) {
+// prepareCertified prepares a commit, after fetching the certificates that its
+// key is wrapped to, if need be. Without them nobody is added and no key made
+// for its own sake; somebody is removed all the same.
+func (d *Device) prepareCertified(ctx context.Context, id groups.RoomID, p plan) (*devicev1.Submission, error) {
+	sub, err := d.prepare(id, p, false)
+	need, missing := errors.AsType[*needCertificates](err)
+	if !missing {
+		return sub, err
+	}
+	if err := d.desk.fetch(ctx, need.policy); err != nil {
+		if !need.bare {
+			return nil, err
+		}
+		d.cfg.Log.Warn("a commit goes without a key record", "room", id, "error", err)
+		return d.prepare(id, p, true)
+	}
+	return d.prepare(id, p, false)
+}
+
+// prepare makes a commit and makes what it leads to durable (I7). A bare one
+// has no key record.
+func (d *Device) prepare(id groups.RoomID, p plan, bare bool) (*devicev1.Submission, error) {
 	var sub *devicev1.Submission
 	err := d.change(id, func(tx Tx, r *room) error {
 		if err := d.openGroup(tx, r); err != nil {
@@ -83,6 +103,7 @@ func (d *Device) prepare(id groups.RoomID, p plan) (*devicev1.Submission, error)
 		if r.State != RoomLive || r.Leaving {
 			return closedError(r.Room, "this device is leaving it")
 		}
+		r.reason = 0
 		o, err := p(r)
 		if err != nil {
 			return err
@@ -94,15 +115,21 @@ func (d *Device) prepare(id groups.RoomID, p plan) (*devicev1.Submission, error)
 		if err != nil {
 			return err
 		}
-		sub = commitSubmission(r.Room, sid, pending)
+		var record []byte
+		if !bare {
+			if record, err = d.recordOf(r, pending); err != nil {
+				return err
+			}
+		}
+		sub = commitSubmission(r.Room, sid, pending, record)
 		return keepPending(tx, r, sid, sub.Body, pending.Next)
 	})
 	return sub, err
 }
 
 // commitSubmission bundles a commit with what goes beside it.
-func commitSubmission(room groups.RoomID, id MessageID, p *mls.Pending) *devicev1.Submission {
-	bundle := groups.CommitBundle{Commit: p.Commit, GroupInfo: groups.HashOf(p.GroupInfo)}
+func commitSubmission(room groups.RoomID, id MessageID, p *mls.Pending, record []byte) *devicev1.Submission {
+	bundle := groups.CommitBundle{Commit: p.Commit, GroupInfo: groups.HashOf(p.GroupInfo), KeyRecord: record}
 	attachments := [][]byte{p.GroupInfo}
 	if p.Welcome != nil {
 		h := groups.HashOf(p.Welcome)

@@ -18,6 +18,9 @@ type Config struct {
 	// FetchTrust asks the identity realm for the trust bundle and the gateways,
 	// and returns the identity with them; nil means from its Service.
 	FetchTrust func(ctx context.Context, id Identity) (Identity, error)
+	// KeyServices are the certificate services of communities; nil means those
+	// that rooms' policies name, over HTTPS.
+	KeyServices KeyServices
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log takes what an operator wants to know; nil means nothing is logged.

@@ -30,6 +30,11 @@ func (d *Device) CreateRoom(ctx context.Context, spec RoomSpec) (RoomInfo, error
 	if spec.Room.Site() != d.id.Site() {
 		return RoomInfo{}, groups.Errorf(groups.Denied, "%s can only be made by the people of %s", spec.Room, spec.Room.Site())
 	}
+	if spec.Policy != nil && len(spec.Policy.CoIs) > 0 {
+		if err := d.desk.fetch(ctx, spec.Policy); err != nil {
+			return RoomInfo{}, err
+		}
+	}
 	if err := d.draftRoom(spec); err != nil {
 		return RoomInfo{}, err
 	}
@@ -102,6 +107,13 @@ func (d *Device) found(r *room) error {
 		return err
 	}
 	genesis := groups.Genesis{GroupInfo: info, Stamp: groups.AuthenticatedData{Device: d.id, ID: groups.SubmissionID(r.Creation)}}
+	record, err := d.makeRecord(r.group, making{reason: groups.KeyCreated, now: r.at})
+	if err != nil {
+		return err
+	}
+	if record != nil {
+		genesis.KeyRecord = record.Marshal()
+	}
 	r.Genesis = genesis.Marshal()
 	r.Users, r.Devices, r.Surveyed = 1, 1, true
 	return nil

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"parley/coi"
 	"parley/groups"
 )
 
@@ -14,6 +15,7 @@ type Device struct {
 	id   groups.DeviceID
 	self atomic.Pointer[self] // replaced as a whole when trust is fetched again
 	feed feed
+	desk *desk // wraps room keys to communities
 	// stranger says that somebody of an unknown site was met.
 	stranger atomic.Bool
 	// sending is the session whose stream of submissions is open, to be poked.
@@ -46,6 +48,10 @@ func Open(cfg Config) (*Device, error) {
 	}
 	d := &Device{cfg: cfg, id: me.Device, rooms: make(map[groups.RoomID]*room), moved: make(chan struct{})}
 	d.self.Store(me)
+	if cfg.KeyServices == nil {
+		cfg.KeyServices = dialKeyServices(d)
+	}
+	d.desk = newDesk(cfg.KeyServices, func() *coi.Trust { return d.self.Load().trust }, cfg.Now)
 	if err := d.loadRooms(); err != nil {
 		return nil, err
 	}

@@ -78,6 +78,8 @@ const (
 	AlarmHead AlarmKind = "head"
 	// AlarmCommit: the hub has ordered a commit that breaks the room's rules.
 	AlarmCommit AlarmKind = "commit"
+	// AlarmKey: a member made a key whose record is not right.
+	AlarmKey AlarmKind = "key"
 	// AlarmForged: an entry in our name is not what we have sent.
 	AlarmForged AlarmKind = "forged"
 )

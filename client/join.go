@@ -215,7 +215,11 @@ func (d *Device) enterRoom(in *invitation) error {
 	}
 	r.moved = true
 	r.tell(Event{Kind: EventRoom})
+	record, why := joinedKey(in)
 	events, err := d.changeLocked(r, func(tx Tx, r *room) error {
+		if err := r.joinKey(tx, record, why); err != nil {
+			return err
+		}
 		for _, t := range []Table{TableGroups, TablePending} {
 			if err := deleteAll(tx, t, roomKey(r.Room)); err != nil {
 				return err

@@ -59,6 +59,7 @@ func (r *room) info(user groups.UserID) RoomInfo {
 		KeyMade: millis(r.KeyMade), KeyMessages: r.KeyMessages, KeyMaker: r.KeyMaker, Last: millis(r.Last),
 		Unread: r.Unread, Outbox: r.unsent(), Read: r.Read, Alarms: slices.Clone(r.Alarms), Parked: r.parked, Leaving: r.Leaving,
 	}
+	info.KeyEnds, info.KeyDenied, info.KeyProblem = r.keyEnd(), r.Keys.Denied, r.Keys.Bad
 	if info.Outbox > 0 {
 		info.Waiting = r.hold.why
 	}

@@ -104,3 +104,11 @@ func closedError(room groups.RoomID, why string) *groups.Error {
 func wrongArgument(format string, args ...any) error {
 	return groups.Errorf(groups.Invalid, "%w", fmt.Errorf(format, args...))
 }
+
+// textOf returns the words of a refusal without its kind.
+func textOf(err error) string {
+	if e, ok := errors.AsType[*groups.Error](err); ok {
+		return e.Text
+	}
+	return err.Error()
+}

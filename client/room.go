@@ -30,6 +30,7 @@ type roomRow struct {
 	KeyMade        uint64 // AcceptedAt of the entry that began the epoch
 	KeyMessages    uint64 // entries of kind message since
 	KeyMaker       groups.DeviceID
+	Keys           keyState
 	Last           uint64 // AcceptedAt of the last message
 	Read           groups.Seq
 	Unread         int
@@ -60,13 +61,15 @@ type room struct {
 	next    map[MessageID]*mls.Group // what our own commits lead to
 	at      time.Time                // at which certificates are judged
 
-	moved   bool    // memory differs from the store
-	stale   bool    // a transaction has failed: load again before use
-	parked  bool    // the log can not be followed in this session
-	hold    hold    // why nothing is sent, if anything
-	worn    bool    // the hub has said that this key has ended
-	ordered bool    // the hub has said that the create entry is in the log
-	events  []Event // to be told when the transaction is durable
+	moved   bool             // memory differs from the store
+	stale   bool             // a transaction has failed: load again before use
+	parked  bool             // the log can not be followed in this session
+	hold    hold             // why nothing is sent, if anything
+	worn    bool             // the hub has said that this key has ended
+	replace bool             // a community of this key's has another certificate now
+	reason  groups.KeyReason // of the key that is being made, 0 if the commit tells
+	ordered bool             // the hub has said that the create entry is in the log
+	events  []Event          // to be told when the transaction is durable
 }
 
 // newRoom makes a room of its row.

@@ -162,7 +162,7 @@ func (a *applier) enter(next *mls.Group, maker groups.DeviceID) (*Change, error)
 	}
 	r.group = next
 	added, removed := roster.follow(was, next.Tree())
-	r.Epoch, r.worn = groups.Epoch(next.Epoch()), false
+	r.Epoch, r.worn, r.replace = groups.Epoch(next.Epoch()), false, false
 	r.Users, r.Devices = len(roster.users), len(roster.byLeaf)
 	r.KeyMade, r.KeyMessages, r.KeyMaker = e.AcceptedAt, 0, maker
 	r.next = make(map[MessageID]*mls.Group)

@@ -52,6 +52,9 @@ type RoomInfo struct {
 	KeyMade        time.Time // when the current key was made, by the hub's clock
 	KeyMessages    uint64    // messages under it
 	KeyMaker       groups.DeviceID
+	KeyEnds        time.Time // by its record; zero if it does not end by time, or has none
+	KeyDenied      string    // why nothing is sent: a community's certificate was revoked
+	KeyProblem     string    // why nothing is sent under this key
 	// Authenticator is the epoch authenticator: people who see the same one
 	// have the same key (RFC 9420, Section 8.7).
 	Authenticator []byte

@@ -237,20 +237,6 @@ func (d *Device) seal(tx Tx, r *room) error {
 	return nil
 }
 
-// keyStale refuses to seal under a key that has ended by age or use (I12).
-func (r *room) keyStale() error {
-	age := r.at.Sub(millis(r.KeyMade))
-	switch p := &r.policy; {
-	case r.worn:
-		return groups.Errorf(groups.KeyStale, "the key of %s has ended, the hub says", r.Room)
-	case p.MaxKeyAge > 0 && age >= p.MaxKeyAge:
-		return groups.Errorf(groups.KeyStale, "the key of %s is %v old", r.Room, age.Round(time.Second))
-	case p.MaxKeyMessages > 0 && r.KeyMessages >= p.MaxKeyMessages:
-		return groups.Errorf(groups.KeyStale, "the key of %s has sealed %d messages", r.Room, r.KeyMessages)
-	}
-	return nil
-}
-
 // sealItem encrypts one message under the current key.
 func (d *Device) sealItem(tx Tx, r *room, it *item) error {
 	if err := d.openGroup(tx, r); err != nil {

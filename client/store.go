@@ -57,6 +57,7 @@ const (
 	TableOutbox                   // what is to be said
 	TableWishes                   // people to be added
 	TableBlobs                    // pieces of files to be uploaded
+	TableKeys                     // key records, by epoch
 	NumTables
 )
 
@@ -64,7 +65,7 @@ const (
 func (t Table) String() string {
 	names := [...]string{
 		"identity", "key_packages", "rooms", "groups", "pending", "log",
-		"messages", "ids", "outbox", "wishes", "blobs",
+		"messages", "ids", "outbox", "wishes", "blobs", "keys",
 	}
 	if t < NumTables {
 		return names[t]

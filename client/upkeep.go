@@ -77,6 +77,7 @@ func (d *Device) round(ctx context.Context, s *session) {
 	d.try(ctx, "trust", d.refreshTrust(ctx, s))
 	live := d.inState(RoomLive)
 	for _, id := range live {
+		d.try(ctx, "communities", d.watchKey(ctx, id))
 		wishes, err := d.Wishes(id)
 		d.try(ctx, "wishes", err)
 		var users []groups.UserID
@@ -131,6 +132,7 @@ func (d *Device) tidy(ctx context.Context, s *session) {
 	d.mu.Unlock()
 	slices.Sort(list)
 	for _, id := range list {
+		d.try(ctx, "key record", d.publishRecord(ctx, s, id))
 		err := d.commit(ctx, s, id, needed)
 		if err != nil && kindOf(err).Temporary() {
 			d.mu.Lock()
@@ -153,11 +155,11 @@ func needed(r *room) (mls.CommitOptions, error) {
 	if len(r.group.PendingProposals()) > 0 {
 		return mls.CommitOptions{}, nil
 	}
-	// A key that has ended is replaced by who wants to send.
-	if r.keyStale() != nil && r.unsent() > 0 {
-		return mls.CommitOptions{ForcePath: true}, nil
+	if !r.renews() {
+		return mls.CommitOptions{}, errNothing
 	}
-	return mls.CommitOptions{}, errNothing
+	r.reason = r.why()
+	return mls.CommitOptions{ForcePath: true}, nil
 }
 
 // survey finds devices that people of these rooms have enrolled since, and adds

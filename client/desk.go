@@ -1,0 +1,154 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"sync"
+	"time"
+
+	"parley/coi"
+	"parley/coi/wrap"
+	"parley/groups"
+)
+
+// A desk is where a device has its wrapping done: it knows the certificate that
+// stands for each community now, and that it is good. It goes round the
+// services when it is told to, and never while a room is held. What it has
+// found counts for as long as the status says, never longer.
+type desk struct {
+	services KeyServices
+	trust    func() *coi.Trust
+	now      func() time.Time
+
+	mu       sync.Mutex
+	standing map[groups.CoIID]*standing // at most maxDesk
+	busy     map[groups.CoIID]chan struct{}
+}
+
+// maxDesk bounds the communities a desk remembers; over it, it begins anew.
+const maxDesk = 1024
+
+// A standing is a certificate that keys may be wrapped to.
+type standing struct {
+	root      groups.Hash // that it was verified under
+	leaf      *x509.Certificate
+	recipient groups.CoIRecipient
+	strict    bool      // status was asked for directly, with a nonce
+	checked   time.Time // when it was
+	until     time.Time // the end of what the status says
+}
+
+// strictAge is how long a status counts that was asked for with a nonce: for
+// the commit that it was asked for.
+const strictAge = time.Minute
+
+// good says whether a standing may be used for a community under a policy.
+func (s *standing) good(c *groups.CoI, strict bool, now time.Time) bool {
+	if s == nil || s.root != c.Root || !now.Before(s.until) || now.Before(s.checked.Add(-groups.ClockSkew)) {
+		return false
+	}
+	return !strict || s.strict && now.Before(s.checked.Add(strictAge))
+}
+
+func newDesk(services KeyServices, trust func() *coi.Trust, now func() time.Time) *desk {
+	return &desk{
+		services: services, trust: trust, now: now,
+		standing: make(map[groups.CoIID]*standing), busy: make(map[groups.CoIID]chan struct{}),
+	}
+}
+
+// recipients returns whom a policy wraps keys to; false if one of them has to
+// be fetched or checked first.
+func (k *desk) recipients(p *groups.Policy, now time.Time) ([]wrap.Recipient, []groups.CoIRecipient, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	to := make([]wrap.Recipient, 0, len(p.CoIs))
+	list := make([]groups.CoIRecipient, 0, len(p.CoIs))
+	for i := range p.CoIs {
+		c := &p.CoIs[i]
+		s := k.standing[c.Name]
+		if !s.good(c, p.StrictStatus, now) {
+			return nil, nil, false
+		}
+		to = append(to, wrap.Recipient{Name: string(c.Name), Certificate: s.leaf})
+		list = append(list, s.recipient)
+	}
+	return to, list, true
+}
+
+// known returns the certificate that stands for a community, nil if it has to be
+// fetched or checked first.
+func (k *desk) known(c *groups.CoI, strict bool) *standing {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s := k.standing[c.Name]; s.good(c, strict, k.now()) {
+		return s
+	}
+	return nil
+}
+
+// forget makes the desk look at a community again before it wraps to it.
+func (k *desk) forget(name groups.CoIID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.standing, name)
+}
+
+// fetch gets and checks what a policy wraps keys to. The error is of the first
+// community that has no good certificate: of kind CoIRevoked if that is known
+// for certain, of kind CoIUnavailable if it can not be found out.
+func (k *desk) fetch(ctx context.Context, p *groups.Policy) error {
+	errs := make([]error, len(p.CoIs))
+	var all sync.WaitGroup
+	for i := range p.CoIs {
+		all.Go(func() { _, errs[i] = k.certify(ctx, &p.CoIs[i], p.StrictStatus) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// certify returns a good certificate of a community, after one round of its
+// services if need be. Callers of the same one wait for each other.
+func (k *desk) certify(ctx context.Context, c *groups.CoI, strict bool) (*standing, error) {
+	for {
+		if s := k.known(c, strict); s != nil {
+			return s, nil
+		}
+		k.mu.Lock()
+		wait := k.busy[c.Name]
+		if wait == nil {
+			wait = make(chan struct{})
+			k.busy[c.Name] = wait
+			k.mu.Unlock()
+			s, err := k.ask(ctx, c, strict)
+			k.mu.Lock()
+			if err == nil {
+				if len(k.standing) >= maxDesk {
+					clear(k.standing)
+				}
+				k.standing[c.Name] = s
+			} else {
+				delete(k.standing, c.Name)
+			}
+			delete(k.busy, c.Name)
+			close(wait)
+			k.mu.Unlock()
+			return s, err
+		}
+		k.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// publicHash names a certificate's key: SHA-256 of its SubjectPublicKeyInfo.
+func publicHash(c *x509.Certificate) groups.Hash { return sha256.Sum256(c.RawSubjectPublicKeyInfo) }

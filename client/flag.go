@@ -1,0 +1,106 @@
+package client
+
+import (
+	"context"
+
+	devicev1 "parley/api/device/v1"
+	"parley/coi/wrap"
+	"parley/groups"
+	"parley/mls/suite"
+)
+
+// Flag reports a room's encryption configuration to the security officer of
+// this device's site, or of the first community that has one. The report is an
+// entry of the room's log, signed, with the words sealed to the room's
+// communities: a gateway that takes it out breaks the chain, and one that does
+// not take it leaves this call without a receipt. It returns the entry's place.
+func (d *Device) Flag(ctx context.Context, id groups.RoomID, text string) (groups.Seq, error) {
+	if text == "" {
+		return 0, wrongArgument("say what is wrong")
+	}
+	s, err := d.online("report " + string(id))
+	if err != nil {
+		return 0, err
+	}
+	policy, ok := d.communities(id)
+	if !ok {
+		return 0, groups.Errorf(groups.NotFound, "%s wraps its keys to no community: there is nobody to report to", id)
+	}
+	policy.StrictStatus = false
+	if err := d.desk.fetch(ctx, &policy); err != nil {
+		return 0, err
+	}
+	sub, err := d.draftFlag(id, &policy, text)
+	if err != nil {
+		return 0, err
+	}
+	seq, err := d.submitPatiently(ctx, s, sub)
+	if err != nil {
+		return 0, err
+	}
+	return seq, d.reach(ctx, id, seq)
+}
+
+// draftFlag makes and signs the entry.
+func (d *Device) draftFlag(id groups.RoomID, policy *groups.Policy, text string) (sub *devicev1.Submission, err error) {
+	err = d.change(id, func(tx Tx, r *room) error {
+		if err := d.openGroup(tx, r); err != nil {
+			return err
+		}
+		to, recipients, ok := d.desk.recipients(policy, r.at)
+		if !ok {
+			return unavailable(&policy.CoIs[0], "its certificate has just ended")
+		}
+		sid := newID()
+		f := &groups.Flag{
+			Room: id, Epoch: r.Epoch, ConfigHash: groups.ConfigHash(&r.policy, recordHash(r)), AuthorLeaf: uint32(r.group.OwnLeaf()),
+			CreatedAt: uint64(r.at.UnixMilli()), Officer: officer(policy, d.id.Site()),
+			Stamp: groups.AuthenticatedData{Device: d.id, ID: groups.SubmissionID(sid), Seq: r.Seq, Hash: r.Hash},
+		}
+		binding := wrap.Binding{Room: string(id), Epoch: uint64(r.Epoch), KeyID: f.ConfigHash, Recipients: groups.RecipientsHash(recipients)}
+		o := sealOptions(policy)
+		o.Mode = wrap.Any // any officer may read it
+		if f.Text, err = wrap.Seal([]byte(text), to, binding, o); err != nil {
+			return err
+		}
+		cs, err := suite.Lookup(suite.ID(r.Suite))
+		if err != nil {
+			return err
+		}
+		me, err := d.self.Load().mls(cs)
+		if err != nil {
+			return err
+		}
+		if err := f.Sign(me.Signer); err != nil {
+			return err
+		}
+		sub = &devicev1.Submission{Room: string(id), Kind: uint32(groups.KindFlag), Id: sid[:], Body: f.Marshal()}
+		return nil
+	})
+	return sub, err
+}
+
+// recordHash names the record in force, zero if there is none.
+func recordHash(r *room) groups.Hash {
+	if r.Keys.Record == nil {
+		return groups.Hash{}
+	}
+	return r.Keys.Last
+}
+
+// officer returns the security officer to report to.
+func officer(p *groups.Policy, site groups.SiteID) string {
+	first := ""
+	for _, c := range p.CoIs {
+		if c.Officer != "" && c.Name.Site() == site {
+			return c.Officer
+		}
+		if first == "" {
+			first = c.Officer
+		}
+	}
+	if first == "" {
+		return "the security officer of " + string(p.CoIs[0].Name.Site())
+	}
+	return first
+}

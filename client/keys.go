@@ -1,0 +1,105 @@
+package client
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"parley/groups"
+)
+
+// A KeyInfo is what is known of the key of an epoch: who made it, when, why and
+// for whom.
+type KeyInfo struct {
+	Room       groups.RoomID
+	Epoch      groups.Epoch
+	ID         groups.Hash     // commitment to the key
+	Author     groups.DeviceID // as the author's certificate names it
+	Made, Ends time.Time       // by the author's clock; Ends is zero if it does not end by time
+	Reason     groups.KeyReason
+	Recipients []groups.CoIRecipient
+	Record     groups.Hash // names the record
+	Prev       groups.Hash // the record before, zero for the first
+	Seq        groups.Seq  // of the entry it came with; zero if it came with an invitation
+	Bad        string      // why it is not to be used
+}
+
+// Key describes the key that a room is using now; NotFound if the room wraps its
+// keys to nobody, or if its key has no record yet.
+func (d *Device) Key(id groups.RoomID) (KeyInfo, error) {
+	d.mu.Lock()
+	r := d.rooms[id]
+	if r == nil {
+		d.mu.Unlock()
+		return KeyInfo{}, notIn(id)
+	}
+	none, epoch, bare := len(r.policy.CoIs) == 0, r.Epoch, r.Keys.Record == nil
+	d.mu.Unlock()
+	switch {
+	case none:
+		return KeyInfo{}, groups.Errorf(groups.NotFound, "%s wraps its keys to no community", id)
+	case bare:
+		return KeyInfo{}, groups.Errorf(groups.NotFound, "the key of %s (epoch %d) has no record yet: who sends next publishes one", id, epoch)
+	}
+	list, err := d.keys(id, seqKey(id, uint64(epoch)))
+	if err == nil && len(list) == 0 {
+		err = groups.Errorf(groups.NotFound, "the record of epoch %d of %s is not here", epoch, id)
+	}
+	if err != nil {
+		return KeyInfo{}, err
+	}
+	return list[0], nil
+}
+
+// Keys lists the keys whose records this device has, oldest first: those made
+// since it joined, and what FetchHistory has brought.
+func (d *Device) Keys(id groups.RoomID) ([]KeyInfo, error) {
+	d.mu.Lock()
+	_, there := d.rooms[id]
+	d.mu.Unlock()
+	if !there {
+		return nil, notIn(id)
+	}
+	return d.keys(id, roomKey(id))
+}
+
+func (d *Device) keys(id groups.RoomID, prefix []byte) (list []KeyInfo, err error) {
+	rows, err := d.keyRows(id, prefix)
+	for _, row := range rows {
+		k, err := groups.ParseKeyRecord(row.Record)
+		if err != nil {
+			return nil, damaged(TableKeys, err)
+		}
+		list = append(list, keyInfo(k, &row))
+	}
+	return list, err
+}
+
+// keyRows reads records, oldest first.
+func (d *Device) keyRows(id groups.RoomID, prefix []byte) (rows []keyRow, err error) {
+	err = d.cfg.Store.View(func(tx Tx) error {
+		rows, err = scanJSON[keyRow](tx, TableKeys, prefix, maxKeyRows)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keys of %s: %w", id, err)
+	}
+	return rows, nil
+}
+
+// maxKeyRows bounds the records that are listed at once.
+const maxKeyRows = 1 << 20
+
+func keyInfo(k *groups.KeyRecord, row *keyRow) KeyInfo {
+	info := KeyInfo{
+		Room: k.Room, Epoch: k.Epoch, ID: k.KeyID, Made: millis(k.CreatedAt), Ends: millis(k.NotAfter), Reason: k.Reason,
+		Recipients: k.Recipients, Record: k.Hash(), Prev: k.Prev, Seq: row.Seq, Bad: row.Bad,
+	}
+	if len(row.Author) > 0 && sha256.Sum256(row.Author[0]) == k.AuthorCert {
+		if cert, err := x509.ParseCertificate(row.Author[0]); err == nil && len(cert.URIs) == 1 {
+			info.Author = groups.DeviceID(cert.URIs[0].String())
+		}
+	}
+	return info
+}
