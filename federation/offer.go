@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"slices"
 	"sync"
 
 	linkv1 "parley/api/link/v1"
@@ -11,8 +12,8 @@ import (
 const offersPerFrame = 500
 
 // An offerer tells each peer which rooms it should follow: a sibling all rooms
-// held here, another site the rooms of our site that it has members in, or had,
-// so that it still gets the entry that removed it.
+// held here, another site the rooms of our site that it has members or readers in,
+// or had, so that it still gets the entry that removed them.
 type offerer struct {
 	node *Node
 	wake chan struct{}
@@ -166,10 +167,8 @@ func mayFollow(info groups.RoomInfo, site, hub groups.SiteID) (until groups.Seq,
 	if info.Room.Site() != hub {
 		return 0, false
 	}
-	for _, s := range info.Sites {
-		if s == site {
-			return 0, true
-		}
+	if slices.Contains(info.Sites, site) || slices.Contains(info.Readers, site) {
+		return 0, true
 	}
 	until = info.Left[site]
 	return until, until != 0

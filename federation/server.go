@@ -69,7 +69,7 @@ func (v *server) subscribe(m *linkv1.Subscribe) error {
 	info, err := v.link.node.cfg.Rooms.Room(room)
 	if err == nil && !v.link.sibling() {
 		if _, ok := mayFollow(info, v.link.peer.Site(), v.link.node.site); !ok {
-			err = groups.Errorf(groups.Denied, "%s has no members in %s", v.link.peer.Site(), room)
+			err = groups.Errorf(groups.Denied, "%s has neither members nor readers in %s", v.link.peer.Site(), room)
 		}
 	}
 	if err != nil {

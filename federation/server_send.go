@@ -46,7 +46,7 @@ func (v *server) check(s *subscription) error {
 	if s.until == 0 && !v.link.sibling() {
 		until, ok := mayFollow(info, v.link.peer.Site(), v.link.node.site)
 		if !ok {
-			return groups.Errorf(groups.Denied, "%s has no members in %s", v.link.peer.Site(), s.room)
+			return groups.Errorf(groups.Denied, "%s has neither members nor readers in %s", v.link.peer.Site(), s.room)
 		}
 		s.until = until
 	}

@@ -107,6 +107,25 @@ func TestRemovedSiteGetsItsRemovalAndNothingAfter(t *testing.T) {
 	sameLog(t, room, a.store, again.store)
 }
 
+// "a site that only has readers may subscribe": it is offered the room, follows
+// it, and gets the entry that ends it as the last.
+func TestSiteOfReadersFollowsAsLongAsThePolicyNamesIt(t *testing.T) {
+	a, b, room := twoSites(t)
+	a.store.setSites(room, alpha, "readers:"+beta) // entry 2
+	a.say(room, 20)
+	eventually(t, "the readers' site follows", func() bool { return b.store.seq(room) == 22 })
+	a.store.setSites(room, alpha) // entry 23
+	a.say(room, 20)
+	eventually(t, "its end is there", func() bool { return b.store.seq(room) == 23 })
+	eventually(t, "the subscription ended", func() bool { return len(a.Peers()) == 1 && subscriptions(a.Node, beta) == 0 })
+	if got := b.store.seq(room); got != 23 {
+		t.Fatalf("a site that reads no more has entry %d", got)
+	}
+	a.store.setSites(room, alpha, "readers:"+beta) // entry 44
+	eventually(t, "it follows again", func() bool { return b.store.seq(room) == 44 })
+	sameLog(t, room, a.store, b.store)
+}
+
 func subscriptions(n *Node, site groups.SiteID) int {
 	count := 0
 	for _, l := range n.linksOf(site) {

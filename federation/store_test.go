@@ -3,6 +3,7 @@ package federation
 import (
 	"bytes"
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -166,7 +167,8 @@ func sitesBody(sites []groups.SiteID) []byte {
 	return b
 }
 
-// follow takes the sites that an entry says.
+// follow takes the sites that an entry says; readers: before one says that it
+// has no members, but readers.
 func (r *memRoom) follow(e *groups.Entry) bool {
 	if e.Kind == groups.KindMessage {
 		return false
@@ -179,13 +181,18 @@ func (r *memRoom) follow(e *groups.Entry) bool {
 	for site, seq := range r.info.Left {
 		left[site] = seq
 	}
-	for _, was := range r.info.Sites {
+	for _, was := range slices.Concat(r.info.Sites, r.info.Readers) {
 		left[was] = e.Seq
 	}
-	r.info.Sites, r.info.Left = nil, left
+	r.info.Sites, r.info.Readers, r.info.Left = nil, nil, left
 	for _, w := range words[1:] {
-		r.info.Sites = append(r.info.Sites, groups.SiteID(w))
-		delete(left, groups.SiteID(w))
+		site, reader := strings.CutPrefix(w, "readers:")
+		if reader {
+			r.info.Readers = append(r.info.Readers, groups.SiteID(site))
+		} else {
+			r.info.Sites = append(r.info.Sites, groups.SiteID(site))
+		}
+		delete(left, groups.SiteID(site))
 	}
 	return true
 }

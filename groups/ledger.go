@@ -23,7 +23,7 @@ type epochState struct {
 	observer *tree.Observer
 	policy   Policy
 	roster   roster
-	left     map[SiteID]Seq // sites whose last device is gone
+	left     map[SiteID]Seq // sites that had devices or readers and have none
 	began    uint64         // AcceptedAt of the entry that began the epoch
 	keys     keyState
 }
@@ -102,7 +102,17 @@ func (l *Ledger) Sites() []SiteID {
 	return slices.Sorted(maps.Keys(l.room.roster.sites))
 }
 
-// Left returns the sites whose last device is gone, and with which entry.
+// Readers returns the sites whose devices may read the room without a leaf,
+// sorted.
+func (l *Ledger) Readers() []SiteID {
+	if l.room == nil {
+		return nil
+	}
+	return l.room.policy.readerSites()
+}
+
+// Left returns the sites whose last device is gone, or last right to read, and
+// with which entry: the last that they get.
 func (l *Ledger) Left() map[SiteID]Seq {
 	if l.room == nil {
 		return nil

@@ -127,21 +127,29 @@ func (s *stepper) seat(room *epochState, change *tree.Change, what Change) {
 	for i, m := range change.Added {
 		room.roster = room.roster.with(what.Added[i], m.Index)
 	}
-	for _, d := range what.Removed {
-		if room.roster.sites[d.Site()] == 0 {
-			room.left = maps.Clone(room.left)
-			if room.left == nil {
-				room.left = make(map[SiteID]Seq)
-			}
-			room.left[d.Site()] = s.entry.Seq
+	left := make(map[SiteID]Seq, len(room.left))
+	maps.Copy(left, room.left)
+	for _, site := range append(s.room.policy.readerSites(), sitesOf(what.Removed)...) {
+		if !room.serves(site) {
+			left[site] = s.entry.Seq
 		}
 	}
-	for site := range room.roster.sites {
-		if _, back := room.left[site]; back {
-			room.left = maps.Clone(room.left)
-			delete(room.left, site)
-		}
+	maps.DeleteFunc(left, func(site SiteID, _ Seq) bool { return room.serves(site) })
+	room.left = left
+}
+
+// serves says whether a site gets the room: it has devices in it, or some that
+// may read it without.
+func (r *epochState) serves(s SiteID) bool {
+	return r.roster.sites[s] > 0 || r.policy.ReaderSite(s)
+}
+
+func sitesOf(devices []DeviceID) []SiteID {
+	sites := make([]SiteID, len(devices))
+	for i, d := range devices {
+		sites[i] = d.Site()
 	}
+	return sites
 }
 
 // attach checks that GroupInfo and Welcome belong to the commit, so that nobody

@@ -2,6 +2,7 @@ package groups
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -378,4 +379,33 @@ func TestE16_TheChainHoldsWhateverHappens(t *testing.T) {
 			}
 		}
 	})
+}
+
+// "a site that only has readers may subscribe": it gets the room as long as the
+// policy names it, and then the entry that ends it.
+func TestReaderSitesGetTheRoomAndItsEnd(t *testing.T) {
+	p := coiPolicy()
+	p.CoIs = append(p.CoIs, CoI{Name: "mimi://delta.example/c/audit", Root: Hash{9}, Lookup: "https://127.0.0.1/s/lookup", Unwrap: []string{"https://127.0.0.1/s/unwrap"}})
+	p.Readers = []CoIID{"mimi://beta.example/c/legal", "mimi://delta.example/c/audit"}
+	w, a, ph, b := coiRoom(t, p)
+	if got := w.hub.Readers(); !slices.Equal(got, []SiteID{"beta.example", "delta.example"}) || len(w.hub.Left()) != 0 {
+		t.Fatalf("readers %v, left %v", got, w.hub.Left())
+	}
+	sub, next := a.commit(w.hub, mls.CommitOptions{Removes: []wire.LeafIndex{b.group.OwnLeaf()}})
+	w.advance(a, sub, next, ph)
+	if len(w.hub.Left()) != 0 {
+		t.Fatalf("a site with readers has left: %v", w.hub.Left())
+	}
+	p.Readers = nil
+	sub, next = a.commit(w.hub, mls.CommitOptions{Extensions: extensions(p)})
+	step := w.advance(a, sub, next, ph)
+	if left := w.hub.Left(); left["beta.example"] != step.Entry.Seq || left["delta.example"] != step.Entry.Seq || len(w.hub.Readers()) != 0 {
+		t.Fatalf("left %v, readers %v", left, w.hub.Readers())
+	}
+	p.Readers = []CoIID{"mimi://delta.example/c/audit"}
+	sub, next = a.commit(w.hub, mls.CommitOptions{Extensions: extensions(p)})
+	w.advance(a, sub, next, ph)
+	if left := w.hub.Left(); left["delta.example"] != 0 || left["beta.example"] != step.Entry.Seq {
+		t.Fatalf("a site that reads again has left: %v", left)
+	}
 }

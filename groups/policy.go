@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"slices"
 	"time"
 
 	"parley/mls/wire"
@@ -89,6 +90,16 @@ func (p *Policy) KeyEnd(made uint64) uint64 {
 		return 0
 	}
 	return made + uint64(age/time.Millisecond)
+}
+
+// readerSites returns the sites of the Readers, sorted.
+func (p *Policy) readerSites() []SiteID {
+	var sites []SiteID
+	for _, c := range p.Readers {
+		sites = append(sites, c.Site())
+	}
+	slices.Sort(sites)
+	return slices.Compact(sites)
 }
 
 // ReaderSite says whether devices of a site may read the room without a leaf:

@@ -34,7 +34,9 @@ type RoomInfo struct {
 	Head    Head
 	Members int // devices
 	Sites   []SiteID
-	Left    map[SiteID]Seq // sites whose last device is gone, and the entry that removed it; nil when not known
+	Left    map[SiteID]Seq // sites that get no more of it, and the last entry they get; nil when not known
+	Readers []SiteID       // sites whose devices may read it without a leaf
+	History HistoryMode    // what a member may read of the time before it joined
 	Parked  string         // why it is read-only, empty when live
 }
 

@@ -42,7 +42,7 @@ func (s *Store) commitRows(r *room, o *op, st *groups.Step) error {
 		o.rows = heldRows(o.rows, groups.HashOf(a), a)
 	}
 	next := infoOf(st.Next, r.info.groupInfo)
-	o.roster = o.roster || !slices.Equal(next.sites, r.info.sites)
+	o.roster = o.roster || !slices.Equal(next.sites, r.info.sites) || !slices.Equal(next.readers, r.info.readers)
 	if st.GroupInfo != nil {
 		next.groupInfo = groups.HashOf(st.GroupInfo)
 		o.rows = heldRows(o.rows, next.groupInfo, st.GroupInfo)

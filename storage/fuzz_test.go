@@ -18,7 +18,7 @@ func FuzzRecords(f *testing.F) {
 	run := []*op{{stored: groups.Stored{Seq: 4, Bytes: []byte("first")}}, {stored: groups.Stored{Seq: 5, Bytes: []byte("second")}}}
 	f.Add(roomRecord{number: 3, owned: true, owner: "mimi://alpha.example/n/a1"}.encode())
 	f.Add(headRecord{last: head, signed: &signed[0]}.encode())
-	f.Add((&info{members: 2, sites: []groups.SiteID{alpha, beta}, left: map[groups.SiteID]groups.Seq{"c.example": 9}}).encode())
+	f.Add((&info{members: 2, sites: []groups.SiteID{alpha, beta}, left: map[groups.SiteID]groups.Seq{"c.example": 9}, readers: []groups.SiteID{beta}, history: groups.HistoryAll}).encode())
 	f.Add(encodeSegment(run))
 	f.Add(welcomeRecord{epoch: 4}.encode())
 	f.Add(snapshotRecord{seq: 8, size: 9}.encode())

@@ -74,8 +74,10 @@ func decodeHeadRecord(room groups.RoomID, b []byte) (headRecord, error) {
 type info struct {
 	members   int
 	sites     []groups.SiteID
-	left      map[groups.SiteID]groups.Seq // sites whose last device is gone
-	groupInfo groups.Hash                  // held bytes
+	left      map[groups.SiteID]groups.Seq // sites that get no more of it
+	readers   []groups.SiteID              // whose devices may read it without a leaf
+	history   groups.HistoryMode
+	groupInfo groups.Hash // held bytes
 }
 
 func (i *info) encode() []byte {
@@ -83,6 +85,11 @@ func (i *info) encode() []byte {
 	b = append(b, i.groupInfo[:]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(i.sites)))
 	for _, s := range i.sites {
+		b = appendName(b, s)
+	}
+	b = append(b, byte(i.history))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(i.readers)))
+	for _, s := range i.readers {
 		b = appendName(b, s)
 	}
 	gone := make([]groups.SiteID, 0, len(i.left))
@@ -103,6 +110,10 @@ func decodeInfo(b []byte) (*info, error) {
 	for n := f.uint32(); n > 0 && !f.bad; n-- {
 		i.sites = append(i.sites, groups.SiteID(f.name()))
 	}
+	i.history = groups.HistoryMode(f.uint8())
+	for n := f.uint32(); n > 0 && !f.bad; n-- {
+		i.readers = append(i.readers, groups.SiteID(f.name()))
+	}
 	for len(f.b) > 0 && !f.bad {
 		seq := groups.Seq(f.uint64())
 		if i.left == nil {
@@ -115,5 +126,8 @@ func decodeInfo(b []byte) (*info, error) {
 
 // infoOf returns what is asked of the room of a ledger.
 func infoOf(l *groups.Ledger, groupInfo groups.Hash) *info {
-	return &info{members: l.Members(), sites: l.Sites(), left: l.Left(), groupInfo: groupInfo}
+	return &info{
+		members: l.Members(), sites: l.Sites(), left: l.Left(), readers: l.Readers(),
+		history: l.Policy().History, groupInfo: groupInfo,
+	}
 }

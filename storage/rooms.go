@@ -95,7 +95,8 @@ func (r *room) describe() (groups.RoomInfo, bool) {
 		return groups.RoomInfo{}, false
 	}
 	in := groups.RoomInfo{Room: r.id, Head: v.last, Members: v.info.members,
-		Sites: slices.Clone(v.info.sites), Left: maps.Clone(v.info.left)}
+		Sites: slices.Clone(v.info.sites), Left: maps.Clone(v.info.left),
+		Readers: slices.Clone(v.info.readers), History: v.info.history}
 	if parked != nil {
 		in.Parked = *parked
 	}

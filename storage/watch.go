@@ -117,7 +117,8 @@ func (s *Store) WatchDevice(d groups.DeviceID, wake func()) (stop func()) {
 	return s.deviceWatchers.add(d, wake)
 }
 
-// WatchRooms calls wake with a room that is new here, or whose sites changed.
+// WatchRooms calls wake with a room that is new here, or whose sites, of members
+// or of readers, changed.
 // The rules of Watch hold.
 func (s *Store) WatchRooms(wake func(groups.RoomID)) (stop func()) {
 	return s.roomWatchers.add(wake)
