@@ -43,9 +43,14 @@ func (s *service) ListRooms(ctx context.Context, _ *connect.Request[devicev1.Lis
 	return connect.NewResponse(answer), nil
 }
 
-// DescribeRoom describes one room and names its devices.
+// DescribeRoom describes one room and names its devices, to its members and to
+// who may read it.
 func (s *service) DescribeRoom(ctx context.Context, req *connect.Request[devicev1.DescribeRoomRequest]) (*connect.Response[devicev1.DescribeRoomResponse], error) {
-	m, err := s.member(callOf(ctx).session.device, req.Msg.Room)
+	device := callOf(ctx).session.device
+	m, err := s.member(device, req.Msg.Room)
+	if groups.KindOf(err) == groups.NotFound && s.reads(device, groups.RoomID(req.Msg.Room)) {
+		m, err = groups.Membership{Room: groups.RoomID(req.Msg.Room)}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

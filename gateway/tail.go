@@ -21,6 +21,7 @@ type tail struct {
 	device groups.DeviceID
 	all    bool // also rooms that are joined meanwhile
 	follow bool
+	past   bool // reads what the device may read without having been there
 
 	// Of the goroutine that runs the call.
 	rooms    map[groups.RoomID]*tailRoom // at most Limits.TailRooms
@@ -69,7 +70,7 @@ type welcomeKey struct {
 func (s *Server) tail(ctx context.Context, req *connect.Request[devicev1.TailRequest], stream *connect.ServerStream[frame]) error {
 	c := callOf(ctx)
 	t := &tail{
-		s: s, device: c.session.device, all: req.Msg.AllRooms, follow: req.Msg.Follow,
+		s: s, device: c.session.device, all: req.Msg.AllRooms, follow: req.Msg.Follow, past: req.Msg.History,
 		rooms: make(map[groups.RoomID]*tailRoom), bell: make(chan struct{}, 1),
 	}
 	s.metrics.tails.Inc()
@@ -147,9 +148,9 @@ func (t *tail) look() {
 	t.ring()
 }
 
-// hear takes a signal, unless it is the device's own.
+// hear takes a signal, unless it is the device's own; signals are for members.
 func (t *tail) hear(sig *signal) {
-	if sig.device == t.device {
+	if sig.device == t.device || t.past {
 		return
 	}
 	t.mu.Lock()

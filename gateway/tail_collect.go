@@ -53,7 +53,11 @@ func (t *tail) readRoom(tr *tailRoom, f *frame) {
 		t.leaveRoom(tr, tr.cursor, r.Text)
 		return
 	}
-	if p.members {
+	if p.members && t.past && !t.s.reads(t.device, tr.room) {
+		t.leaveRoom(tr, tr.cursor, notReadable)
+		return
+	}
+	if p.members && !t.past {
 		m, ok := t.s.config.Rooms.Membership(tr.room, t.device)
 		if !ok {
 			t.leaveRoom(tr, tr.cursor, "not a member")

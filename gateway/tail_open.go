@@ -14,6 +14,9 @@ func (t *tail) open(cursors []*devicev1.Cursor) error {
 	if len(cursors) > t.s.config.Limits.TailRooms {
 		return groups.Errorf(groups.TooLarge, "tail: %d rooms, of at most %d: use several tails", len(cursors), t.s.config.Limits.TailRooms)
 	}
+	if t.past {
+		return t.openPast(cursors)
+	}
 	named := make(map[groups.RoomID]bool, len(cursors))
 	for _, c := range cursors {
 		room, err := groups.ParseRoomID(c.GetRoom())
@@ -115,12 +118,17 @@ func (t *tail) add(m groups.Membership, cursor groups.Seq) error {
 	if len(t.rooms) >= t.s.config.Limits.TailRooms {
 		return groups.Errorf(groups.TooLarge, "tail: more than %d rooms: use several tails", t.s.config.Limits.TailRooms)
 	}
-	tr := &tailRoom{tail: t, room: m.Room, cursor: max(cursor, before(stay.Joined)), joined: stay.Joined, behind: true}
+	t.start(m.Room, max(cursor, before(stay.Joined)), stay.Joined)
+	return nil
+}
+
+// start reads a room after cursor.
+func (t *tail) start(room groups.RoomID, cursor, joined groups.Seq) {
+	tr := &tailRoom{tail: t, room: room, cursor: cursor, joined: joined, behind: true}
 	t.behind++
-	t.rooms[m.Room] = tr
+	t.rooms[room] = tr
 	t.s.rings.join(tr)
 	t.mark(tr)
-	return nil
 }
 
 // skips closes the stay that a cursor lies in for a device that goes on with a

@@ -17,7 +17,8 @@ import (
 // contracts.go: bytes are shared, memberships are visible with their entries,
 // done is called once and after the entry is in the log.
 //
-// A commit's body is a command: "add DEVICE" or "remove DEVICE".
+// A commit's body is a command: "add DEVICE", "remove DEVICE", "history" or
+// "readers SITE", where none is said for nobody.
 type world struct {
 	mu       sync.Mutex
 	now      func() time.Time
@@ -38,6 +39,8 @@ type worldRoom struct {
 	entries  []groups.Stored
 	members  map[groups.DeviceID]groups.Membership
 	watchers []*watcher
+	readers  []groups.SiteID
+	history  groups.HistoryMode
 	broken   error // what Read answers
 	reads    int
 }
@@ -128,6 +131,13 @@ func (w *world) change(r *worldRoom, room groups.RoomID, e *groups.Entry, body s
 		w.welcomes[device] = append(w.welcomes[device], groups.Welcome{
 			Room: room, Seq: e.Seq, Bytes: []byte("welcome"), EntryHash: e.Hash(), Head: w.head(room, r),
 		})
+	case "history":
+		r.history = groups.HistoryAll
+		if name == "none" {
+			r.history = groups.HistoryNone
+		}
+	case "readers":
+		r.readers = []groups.SiteID{groups.SiteID(name)}
 	case "remove":
 		m := r.members[device]
 		m.Leave(e.Seq)
@@ -236,7 +246,8 @@ func (w *world) Room(room groups.RoomID) (groups.RoomInfo, error) {
 	if r == nil {
 		return groups.RoomInfo{}, groups.Errorf(groups.NotFound, "no room %s", room)
 	}
-	return groups.RoomInfo{Room: room, Owner: testNode, Owned: true, Members: len(r.members), Head: w.head(room, r).Head, Sites: []groups.SiteID{testSite}}, nil
+	return groups.RoomInfo{Room: room, Owner: testNode, Owned: true, Members: len(r.members), Head: w.head(room, r).Head, Sites: []groups.SiteID{testSite},
+		Readers: slices.Clone(r.readers), History: r.history}, nil
 }
 
 func (w *world) RoomsOf(device groups.DeviceID) ([]groups.Membership, error) {

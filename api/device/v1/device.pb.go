@@ -1829,8 +1829,13 @@ type TailRequest struct {
 	// Also the device's other rooms, which begin after the last entry it has
 	// acknowledged, but not before the stay it has the keys of; also all
 	// Welcomes that wait, and rooms that are joined while it runs.
-	AllRooms      bool `protobuf:"varint,2,opt,name=all_rooms,json=allRooms,proto3" json:"all_rooms,omitempty"`
-	Follow        bool `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"` // stay after catching up
+	AllRooms bool `protobuf:"varint,2,opt,name=all_rooms,json=allRooms,proto3" json:"all_rooms,omitempty"`
+	Follow   bool `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"` // stay after catching up
+	// The rooms named by cursors are read from there on, the time before the
+	// device joined and all: by a member where the room's policy gives it history,
+	// and by a device that the policy lets read without being a member. Without
+	// Welcomes and signals; not together with all_rooms.
+	History       bool `protobuf:"varint,4,opt,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1882,6 +1887,13 @@ func (x *TailRequest) GetAllRooms() bool {
 func (x *TailRequest) GetFollow() bool {
 	if x != nil {
 		return x.Follow
+	}
+	return false
+}
+
+func (x *TailRequest) GetHistory() bool {
+	if x != nil {
+		return x.History
 	}
 	return false
 }
@@ -2783,11 +2795,12 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\arefusal\x18\x02 \x01(\v2\x19.parley.device.v1.RefusalR\arefusal\".\n" +
 	"\x06Cursor\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"v\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x90\x01\n" +
 	"\vTailRequest\x122\n" +
 	"\acursors\x18\x01 \x03(\v2\x18.parley.device.v1.CursorR\acursors\x12\x1b\n" +
 	"\tall_rooms\x18\x02 \x01(\bR\ballRooms\x12\x16\n" +
-	"\x06follow\x18\x03 \x01(\bR\x06follow\"\x86\x02\n" +
+	"\x06follow\x18\x03 \x01(\bR\x06follow\x12\x18\n" +
+	"\ahistory\x18\x04 \x01(\bR\ahistory\"\x86\x02\n" +
 	"\fTailResponse\x123\n" +
 	"\x05rooms\x18\x01 \x03(\v2\x1d.parley.device.v1.RoomEntriesR\x05rooms\x125\n" +
 	"\bwelcomes\x18\x02 \x03(\v2\x19.parley.device.v1.WelcomeR\bwelcomes\x124\n" +

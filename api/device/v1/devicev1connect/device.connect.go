@@ -98,7 +98,7 @@ type DeviceServiceClient interface {
 	ListDevices(context.Context, *connect.Request[v1.ListDevicesRequest]) (*connect.Response[v1.ListDevicesResponse], error)
 	// ListRooms describes the rooms the device is a member of.
 	ListRooms(context.Context, *connect.Request[v1.ListRoomsRequest]) (*connect.Response[v1.ListRoomsResponse], error)
-	// DescribeRoom describes one of them.
+	// DescribeRoom describes one of them, or one that the device may read.
 	DescribeRoom(context.Context, *connect.Request[v1.DescribeRoomRequest]) (*connect.Response[v1.DescribeRoomResponse], error)
 	// GetGroupInfo returns the GroupInfo of the room's current epoch.
 	GetGroupInfo(context.Context, *connect.Request[v1.GetGroupInfoRequest]) (*connect.Response[v1.GetGroupInfoResponse], error)
@@ -378,7 +378,7 @@ type DeviceServiceHandler interface {
 	ListDevices(context.Context, *connect.Request[v1.ListDevicesRequest]) (*connect.Response[v1.ListDevicesResponse], error)
 	// ListRooms describes the rooms the device is a member of.
 	ListRooms(context.Context, *connect.Request[v1.ListRoomsRequest]) (*connect.Response[v1.ListRoomsResponse], error)
-	// DescribeRoom describes one of them.
+	// DescribeRoom describes one of them, or one that the device may read.
 	DescribeRoom(context.Context, *connect.Request[v1.DescribeRoomRequest]) (*connect.Response[v1.DescribeRoomResponse], error)
 	// GetGroupInfo returns the GroupInfo of the room's current epoch.
 	GetGroupInfo(context.Context, *connect.Request[v1.GetGroupInfoRequest]) (*connect.Response[v1.GetGroupInfoResponse], error)
