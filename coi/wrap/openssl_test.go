@@ -90,8 +90,8 @@ func opened(t *testing.T, plain []byte) []byte {
 	return c.secret
 }
 
-// TestOpenSSLOpensWhatWeSeal: "break-glass needs none of our code".
-func TestOpenSSLOpensWhatWeSeal(t *testing.T) {
+// TestJ3_OpenSSLOpensWhatWeSeal: "break-glass needs none of our code".
+func TestJ3_OpenSSLOpensWhatWeSeal(t *testing.T) {
 	o := newOpenSSL(t)
 	for name, kinds := range map[string][]string{
 		"RSA": {"rsa"}, "P-256": {"p256"}, "P-384": {"p384"}, "RSA and P-256": {"rsa", "p256"},
@@ -180,9 +180,9 @@ func TestOpenSSLRefusesWhatWasChanged(t *testing.T) {
 	}
 }
 
-// TestWeOpenWhatOpenSSLSeals within the profile, and nothing outside of it:
+// TestJ3_WeOpenWhatOpenSSLSeals within the profile, and nothing outside of it:
 // "refuse v1.5, DES/3DES/CBC, SHA-1 KDF", "downgrade to CBC/v1.5/sha1kdf".
-func TestWeOpenWhatOpenSSLSeals(t *testing.T) {
+func TestJ3_WeOpenWhatOpenSSLSeals(t *testing.T) {
 	o := newOpenSSL(t)
 	keys, certs := map[string]Key{}, map[string]string{}
 	for _, kind := range []string{"rsa", "p256", "p384"} {

@@ -38,7 +38,7 @@ func TestEachRecipientOpensWhatIsSealed(t *testing.T) {
 	}
 }
 
-func TestAnEnvelopeOpensForNothingElse(t *testing.T) {
+func TestE8_AnEnvelopeOpensForNothingElse(t *testing.T) {
 	all, to := communities(t, "p256", "rsa")
 	stranger := newCommunity(t, "p256")
 	for name, o := range ways() {
