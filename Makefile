@@ -34,7 +34,7 @@ fuzz: ## every fuzz test for FUZZTIME each (10s)
 sim: ## simulated sites and networks only, run anew
 	go test -count=1 -run 'Sim' ./...
 
-bench: bin ## measure: BENCH=send|federate|fanout|mls
+bench: bin ## measure: BENCH=send|federate|fanout|mls|wrap
 	./bin/parley bench $(BENCH) --json
 
 demo: bin ## two sites on this machine, step by step; ONCE=1 ends by itself

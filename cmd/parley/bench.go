@@ -10,7 +10,7 @@ import (
 // benchHelp is what all benchmarks print.
 const benchHelp = `With --json each measurement is one JSON object on a line: {"op","n","seconds",
 "per_second","p50_ms","p99_ms","bytes"}, what was asked for ("members","devices","rooms",
-"size","suite","note"), and where it was measured ("go","version","os","cpu","cores",
+"recipients","size","suite","note"), and where it was measured ("go","version","os","cpu","cores",
 "gomaxprocs","date").`
 
 func benchCommand(a *app) *cobra.Command {
@@ -23,7 +23,7 @@ ports, and share the machine's cores with them; nothing else is touched.
 
 ` + benchHelp,
 	}
-	cmd.AddCommand(benchSendCommand(a), benchFederateCommand(a), benchFanoutCommand(a), benchMLSCommand(a))
+	cmd.AddCommand(benchSendCommand(a), benchFederateCommand(a), benchFanoutCommand(a), benchMLSCommand(a), benchWrapCommand(a))
 	return cmd
 }
 

@@ -23,12 +23,13 @@ type result struct {
 	LoadCPU    float64 `json:"load_cpu_us,omitempty"`
 	GatewayCPU float64 `json:"gateway_cpu_us,omitempty"`
 
-	Members int    `json:"members,omitempty"`
-	Devices int    `json:"devices,omitempty"`
-	Rooms   int    `json:"rooms,omitempty"`
-	Size    int    `json:"size,omitempty"` // of a message's text
-	Suite   string `json:"suite,omitempty"`
-	Note    string `json:"note,omitempty"`
+	Members    int    `json:"members,omitempty"`
+	Devices    int    `json:"devices,omitempty"`
+	Rooms      int    `json:"rooms,omitempty"`
+	Recipients int    `json:"recipients,omitempty"` // certificates of an envelope
+	Size       int    `json:"size,omitempty"`       // of a message's text
+	Suite      string `json:"suite,omitempty"`
+	Note       string `json:"note,omitempty"`
 
 	environment
 }
@@ -39,7 +40,7 @@ func (r *result) what() string {
 	for _, p := range []struct {
 		n    int
 		noun string
-	}{{r.Members, "member"}, {r.Devices, "device"}, {r.Rooms, "room"}} {
+	}{{r.Members, "member"}, {r.Devices, "device"}, {r.Rooms, "room"}, {r.Recipients, "recipient"}} {
 		if p.n > 0 {
 			parts = append(parts, count(p.n, p.noun))
 		}
