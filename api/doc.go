@@ -3,6 +3,7 @@
 //
 //	device/v1  a device and its gateway   (Connect: gRPC, gRPC-Web, JSON)
 //	enroll/v1  a device and the enrolment service of its site (Connect)
+//	lookup/v1  anybody and the lookup service of a site (Connect)
 //	link/v1    a node and another node    (frames on QUIC streams)
 //
 // What is signed or hashed is never protobuf: it travels here as bytes of the

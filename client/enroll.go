@@ -85,7 +85,11 @@ func Enroll(ctx context.Context, s Store, e Enrolment) (Identity, error) {
 func (id *Identity) setTrust(t *enrollv1.TrustResponse) {
 	id.Trust = nil
 	for _, s := range t.GetSites() {
-		id.Trust = append(id.Trust, SiteTrust{groups.SiteID(s.Site), s.Roots, s.Intermediates})
+		site := SiteTrust{Site: groups.SiteID(s.Site), Roots: s.Roots, Intermediates: s.Intermediates, CoIRoots: s.CoiRoots}
+		for _, c := range s.Cois {
+			site.CoIs = append(site.CoIs, coi.Community{Name: c.Name, Lookup: c.Lookup, Unwrap: c.Unwrap, OCSP: c.Ocsp, Officer: c.Officer})
+		}
+		id.Trust = append(id.Trust, site)
 	}
 	id.Gateways = t.GetGateways()
 }

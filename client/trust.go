@@ -18,6 +18,9 @@ type SiteTrust struct {
 	Site          groups.SiteID `json:"site"`
 	Roots         [][]byte      `json:"roots"`         // DER
 	Intermediates [][]byte      `json:"intermediates"` // DER
+
+	CoIRoots [][]byte        `json:"coi_roots,omitempty"` // DER; they vouch for its CoIs and nothing else
+	CoIs     []coi.Community `json:"cois,omitempty"`      // where the services of its CoIs are
 }
 
 // maxTrustSites bounds the sites of a trust bundle.
@@ -38,7 +41,11 @@ func newTrust(bundle []SiteTrust) (*coi.Trust, error) {
 		if err != nil {
 			return nil, fmt.Errorf("intermediates of %s: %w", s.Site, err)
 		}
-		sites = append(sites, coi.Site{Name: string(s.Site), Roots: roots, Intermediates: inter})
+		cois, err := parseCAs(s.CoIRoots)
+		if err != nil {
+			return nil, fmt.Errorf("CoI roots of %s: %w", s.Site, err)
+		}
+		sites = append(sites, coi.Site{Name: string(s.Site), Roots: roots, Intermediates: inter, CoIRoots: cois, CoIs: s.CoIs})
 	}
 	return coi.NewTrust(sites...)
 }

@@ -29,6 +29,7 @@ const (
 type Grant struct {
 	User    string    `json:"user"`             // alice
 	Device  string    `json:"device,omitempty"` // laptop; empty lets the device choose
+	Bot     bool      `json:"bot,omitempty"`    // no person holds it: a bot or a service
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 }

@@ -26,7 +26,8 @@ const maxPeers = 256
 //	enroll/tls.{crt,key}             the enrolment service's own HTTPS
 //	trust/beta.example/ca.pem        the CAs of a peer
 //	codes/                           one-time codes, hashed
-//	issued.jsonl                     what was issued to devices
+//	issued.jsonl revoked.jsonl       what was issued to devices, and revoked (Issuer)
+//	crl.der                          the device CA's list of revocations
 //	service.url                      where the enrolment service was last run
 //
 // Files are 0600, folders 0700.
@@ -67,7 +68,26 @@ func (d *Directory) Path(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)
 }
 
-// Own returns the site's own CAs.
+// SetCoI makes a CoI known to the site's devices, and through export-ca to its
+// peers: the CoI root, and where its services are. One of the same name is
+// replaced. It refuses what coi.NewTrust would refuse.
+func (d *Directory) SetCoI(root *x509.Certificate, c coi.Community) error {
+	own, err := d.Own()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(own.CoIRoots, root.Equal) {
+		own.CoIRoots = append(own.CoIRoots, root)
+	}
+	own.CoIs = slices.DeleteFunc(own.CoIs, func(o coi.Community) bool { return o.Name == c.Name })
+	own.CoIs = append(own.CoIs, c)
+	if _, err := coi.NewTrust(own); err != nil {
+		return err
+	}
+	return replace(d.Path("ca.pem"), own.PEM())
+}
+
+// Own returns the site's own CAs and CoIs.
 func (d *Directory) Own() (coi.Site, error) { return d.readSite(d.Path("ca.pem"), d.site) }
 
 // Root returns the root CA; keyFile says where its key is, empty for root.key.

@@ -95,6 +95,13 @@ func (d *Directory) fill(plan Plan, now time.Time) error {
 	if err := create(d.Path("ca.pem"), coi.EncodeCertificatesPEM(root.Cert, devices.Cert)); err != nil {
 		return err
 	}
+	issuer, err := newIssuer(devices, d.path)
+	if err == nil {
+		err = issuer.SignCRL(DefaultCRLLife, now)
+	}
+	if err != nil {
+		return err
+	}
 	service, err := root.IssueService("enroll", hosts(plan.Hosts), now)
 	if err != nil {
 		return err

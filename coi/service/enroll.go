@@ -166,7 +166,11 @@ func (e *Enroll) enroll(m *enrollv1.EnrollRequest, now time.Time) (*x509.Certifi
 	if err := e.free(name, use); err != nil {
 		return nil, "", err
 	}
-	cert, err := e.config.CA.IssueDevice(name, key, now)
+	issue := e.config.CA.IssueDevice
+	if state.Bot {
+		issue = e.config.CA.IssueBot
+	}
+	cert, err := issue(name, key, now)
 	if err != nil {
 		return nil, "", e.internal(err)
 	}

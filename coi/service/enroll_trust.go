@@ -9,8 +9,8 @@ import (
 	"parley/coi"
 )
 
-// Trust returns the CAs of this site and of its peers, and where its gateways
-// are. It asks for no code: nothing of it is secret.
+// Trust returns the CAs of this site and of its peers, where the services of
+// their CoIs are, and where its gateways are. It asks for no code: nothing of it is secret.
 func (e *Enroll) Trust(context.Context, *connect.Request[enrollv1.TrustRequest]) (*connect.Response[enrollv1.TrustResponse], error) {
 	trust, err := e.trust()
 	if err != nil {
@@ -26,9 +26,13 @@ func (e *Enroll) trust() (*enrollv1.TrustResponse, error) {
 	}
 	out := &enrollv1.TrustResponse{Gateways: e.config.Gateways}
 	for _, s := range sites {
-		out.Sites = append(out.Sites, &enrollv1.SiteTrust{
-			Site: s.Name, Roots: coi.Chain(s.Roots...), Intermediates: coi.Chain(s.Intermediates...),
-		})
+		site := &enrollv1.SiteTrust{
+			Site: s.Name, Roots: coi.Chain(s.Roots...), Intermediates: coi.Chain(s.Intermediates...), CoiRoots: coi.Chain(s.CoIRoots...),
+		}
+		for _, c := range s.CoIs {
+			site.Cois = append(site.Cois, &enrollv1.CoI{Name: c.Name, Lookup: c.Lookup, Unwrap: c.Unwrap, Ocsp: c.OCSP, Officer: c.Officer})
+		}
+		out.Sites = append(out.Sites, site)
 	}
 	return out, nil
 }

@@ -236,6 +236,8 @@ type SiteTrust struct {
 	Site          string                 `protobuf:"bytes,1,opt,name=site,proto3" json:"site,omitempty"`
 	Roots         [][]byte               `protobuf:"bytes,2,rep,name=roots,proto3" json:"roots,omitempty"`
 	Intermediates [][]byte               `protobuf:"bytes,3,rep,name=intermediates,proto3" json:"intermediates,omitempty"`
+	CoiRoots      [][]byte               `protobuf:"bytes,4,rep,name=coi_roots,json=coiRoots,proto3" json:"coi_roots,omitempty"`
+	Cois          []*CoI                 `protobuf:"bytes,5,rep,name=cois,proto3" json:"cois,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -291,6 +293,97 @@ func (x *SiteTrust) GetIntermediates() [][]byte {
 	return nil
 }
 
+func (x *SiteTrust) GetCoiRoots() [][]byte {
+	if x != nil {
+		return x.CoiRoots
+	}
+	return nil
+}
+
+func (x *SiteTrust) GetCois() []*CoI {
+	if x != nil {
+		return x.Cois
+	}
+	return nil
+}
+
+// CoI says where the services of a CoI are, and who its site's security officer is.
+type CoI struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Lookup        string                 `protobuf:"bytes,2,opt,name=lookup,proto3" json:"lookup,omitempty"`
+	Unwrap        []string               `protobuf:"bytes,3,rep,name=unwrap,proto3" json:"unwrap,omitempty"`
+	Ocsp          string                 `protobuf:"bytes,4,opt,name=ocsp,proto3" json:"ocsp,omitempty"`
+	Officer       string                 `protobuf:"bytes,5,opt,name=officer,proto3" json:"officer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoI) Reset() {
+	*x = CoI{}
+	mi := &file_enroll_v1_enroll_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoI) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoI) ProtoMessage() {}
+
+func (x *CoI) ProtoReflect() protoreflect.Message {
+	mi := &file_enroll_v1_enroll_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoI.ProtoReflect.Descriptor instead.
+func (*CoI) Descriptor() ([]byte, []int) {
+	return file_enroll_v1_enroll_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CoI) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CoI) GetLookup() string {
+	if x != nil {
+		return x.Lookup
+	}
+	return ""
+}
+
+func (x *CoI) GetUnwrap() []string {
+	if x != nil {
+		return x.Unwrap
+	}
+	return nil
+}
+
+func (x *CoI) GetOcsp() string {
+	if x != nil {
+		return x.Ocsp
+	}
+	return ""
+}
+
+func (x *CoI) GetOfficer() string {
+	if x != nil {
+		return x.Officer
+	}
+	return ""
+}
+
 var File_enroll_v1_enroll_proto protoreflect.FileDescriptor
 
 const file_enroll_v1_enroll_proto_rawDesc = "" +
@@ -307,11 +400,19 @@ const file_enroll_v1_enroll_proto_rawDesc = "" +
 	"\fTrustRequest\"^\n" +
 	"\rTrustResponse\x121\n" +
 	"\x05sites\x18\x01 \x03(\v2\x1b.parley.enroll.v1.SiteTrustR\x05sites\x12\x1a\n" +
-	"\bgateways\x18\x02 \x03(\tR\bgateways\"[\n" +
+	"\bgateways\x18\x02 \x03(\tR\bgateways\"\xa3\x01\n" +
 	"\tSiteTrust\x12\x12\n" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x14\n" +
 	"\x05roots\x18\x02 \x03(\fR\x05roots\x12$\n" +
-	"\rintermediates\x18\x03 \x03(\fR\rintermediates2\xa6\x01\n" +
+	"\rintermediates\x18\x03 \x03(\fR\rintermediates\x12\x1b\n" +
+	"\tcoi_roots\x18\x04 \x03(\fR\bcoiRoots\x12)\n" +
+	"\x04cois\x18\x05 \x03(\v2\x15.parley.enroll.v1.CoIR\x04cois\"w\n" +
+	"\x03CoI\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06lookup\x18\x02 \x01(\tR\x06lookup\x12\x16\n" +
+	"\x06unwrap\x18\x03 \x03(\tR\x06unwrap\x12\x12\n" +
+	"\x04ocsp\x18\x04 \x01(\tR\x04ocsp\x12\x18\n" +
+	"\aofficer\x18\x05 \x01(\tR\aofficer2\xa6\x01\n" +
 	"\rEnrollService\x12K\n" +
 	"\x06Enroll\x12\x1f.parley.enroll.v1.EnrollRequest\x1a .parley.enroll.v1.EnrollResponse\x12H\n" +
 	"\x05Trust\x12\x1e.parley.enroll.v1.TrustRequest\x1a\x1f.parley.enroll.v1.TrustResponseB\x1fZ\x1dparley/api/enroll/v1;enrollv1b\x06proto3"
@@ -328,26 +429,28 @@ func file_enroll_v1_enroll_proto_rawDescGZIP() []byte {
 	return file_enroll_v1_enroll_proto_rawDescData
 }
 
-var file_enroll_v1_enroll_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_enroll_v1_enroll_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_enroll_v1_enroll_proto_goTypes = []any{
 	(*EnrollRequest)(nil),  // 0: parley.enroll.v1.EnrollRequest
 	(*EnrollResponse)(nil), // 1: parley.enroll.v1.EnrollResponse
 	(*TrustRequest)(nil),   // 2: parley.enroll.v1.TrustRequest
 	(*TrustResponse)(nil),  // 3: parley.enroll.v1.TrustResponse
 	(*SiteTrust)(nil),      // 4: parley.enroll.v1.SiteTrust
+	(*CoI)(nil),            // 5: parley.enroll.v1.CoI
 }
 var file_enroll_v1_enroll_proto_depIdxs = []int32{
 	3, // 0: parley.enroll.v1.EnrollResponse.trust:type_name -> parley.enroll.v1.TrustResponse
 	4, // 1: parley.enroll.v1.TrustResponse.sites:type_name -> parley.enroll.v1.SiteTrust
-	0, // 2: parley.enroll.v1.EnrollService.Enroll:input_type -> parley.enroll.v1.EnrollRequest
-	2, // 3: parley.enroll.v1.EnrollService.Trust:input_type -> parley.enroll.v1.TrustRequest
-	1, // 4: parley.enroll.v1.EnrollService.Enroll:output_type -> parley.enroll.v1.EnrollResponse
-	3, // 5: parley.enroll.v1.EnrollService.Trust:output_type -> parley.enroll.v1.TrustResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	5, // 2: parley.enroll.v1.SiteTrust.cois:type_name -> parley.enroll.v1.CoI
+	0, // 3: parley.enroll.v1.EnrollService.Enroll:input_type -> parley.enroll.v1.EnrollRequest
+	2, // 4: parley.enroll.v1.EnrollService.Trust:input_type -> parley.enroll.v1.TrustRequest
+	1, // 5: parley.enroll.v1.EnrollService.Enroll:output_type -> parley.enroll.v1.EnrollResponse
+	3, // 6: parley.enroll.v1.EnrollService.Trust:output_type -> parley.enroll.v1.TrustResponse
+	5, // [5:7] is the sub-list for method output_type
+	3, // [3:5] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_enroll_v1_enroll_proto_init() }
@@ -361,7 +464,7 @@ func file_enroll_v1_enroll_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_enroll_v1_enroll_proto_rawDesc), len(file_enroll_v1_enroll_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
