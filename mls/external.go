@@ -14,7 +14,7 @@ type ExternalJoinOptions struct {
 	// GroupInfo is an MLSMessage of the current epoch, with external_pub.
 	GroupInfo []byte
 	// RatchetTree is the tree as the extension ratchet_tree has it; nil if the
-	// GroupInfo carries it. The Group keeps it: it must not change.
+	// GroupInfo carries it. It is not kept.
 	RatchetTree []byte
 	// Identity of the newcomer, and what its leaf holds: Leaf.Lifetime and
 	// Leaf.Extensions are not used, Leaf.Now is the time.

@@ -17,7 +17,7 @@ type JoinOptions struct {
 	KeyPackage *KeyPackage
 	Signer     *suite.SignaturePrivateKey
 	// RatchetTree is the tree as the extension ratchet_tree has it; nil if the
-	// Welcome carries it. The Group keeps it: it must not change.
+	// Welcome carries it. It is not kept.
 	RatchetTree []byte
 	// Credentials decides about credentials; nil refuses all.
 	Credentials tree.CredentialValidator

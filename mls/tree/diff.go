@@ -55,13 +55,8 @@ func diff(a, b *node, x NodeIndex, yield func(NodeIndex) bool) bool {
 
 // sameContent reports whether two nodes say the same, whatever is below them.
 func (n *node) sameContent(m *node) bool {
-	if !bytes.Equal(n.leaf, m.leaf) || (n.parent == nil) != (m.parent == nil) {
-		return false
+	if n.blank() || m.blank() {
+		return n.blank() == m.blank()
 	}
-	if n.parent == m.parent {
-		return true
-	}
-	return bytes.Equal(n.parent.EncryptionKey, m.parent.EncryptionKey) &&
-		bytes.Equal(n.parent.ParentHash, m.parent.ParentHash) &&
-		slices.Equal(n.parent.UnmergedLeaves, m.parent.UnmergedLeaves)
+	return bytes.Equal(n.content(), m.content()) && slices.Equal(n.unmerged(), m.unmerged())
 }

@@ -43,10 +43,10 @@ func diffContent(t *Tree, x NodeIndex) []byte {
 	switch {
 	case n == nil:
 		return nil
-	case n.parent != nil:
-		return wire.Marshal(*n.parent)
+	case n.parentNode() != nil:
+		return wire.Marshal(*n.parentNode())
 	}
-	return n.leaf
+	return n.leaf()
 }
 
 func diffTrees(t *testing.T, n int) []*Tree {

@@ -95,10 +95,8 @@ func (e *Edit) signersWith(key []byte) (n int) {
 
 // draft returns the node that p points to as one that may be changed.
 func draft(p **node) *node {
-	if n := *p; n.hash != nil {
-		c := *n
-		c.hash = nil
-		*p = &c
+	if n := *p; n.hashed > 0 {
+		*p = n.draft()
 	}
 	return *p
 }
@@ -148,7 +146,7 @@ func (e *Edit) claimKey(x NodeIndex, key []byte) {
 // setLeaf replaces the content of leaf n, which is x; nil makes it blank.
 func (e *Edit) setLeaf(n *node, x NodeIndex, leaf *wire.LeafNode) {
 	i, _ := x.Leaf()
-	counted := n.leaf != nil // whether the census has the traits of leaf
+	counted := !n.blank() // whether the census has the traits of leaf
 	if counted {
 		e.keys = e.keys.remove(e.owner, keyHash(e.seed, n.encryptionKey()), uint32(x))
 		e.signers = e.signers.remove(e.owner, keyHash(e.seed, n.signatureKey()), uint32(i))
@@ -158,10 +156,10 @@ func (e *Edit) setLeaf(n *node, x NodeIndex, leaf *wire.LeafNode) {
 			counted = false
 		}
 	}
-	n.leaf = nil
+	n.blob = nil
 	if leaf != nil {
 		e.hasher.input = wire.Append(e.hasher.input[:0], leaf)
-		n.leaf = bytes.Clone(e.hasher.input)
+		n.blob = bytes.Clone(e.hasher.input)
 		e.claimLeaf(x, leaf, counted)
 	}
 }
@@ -183,7 +181,7 @@ func (e *Edit) claimLeaf(x NodeIndex, leaf *wire.LeafNode, counted bool) {
 
 // member reports whether i is a member in the draft.
 func (e *Edit) member(i wire.LeafIndex) bool {
-	return uint32(i) < e.width && e.root.at(NodeOf(i), e.width).leaf != nil
+	return uint32(i) < e.width && !e.root.at(NodeOf(i), e.width).blank()
 }
 
 // Add puts a new member into the leftmost blank leaf, doubling the tree if

@@ -5,44 +5,39 @@ import (
 	"parley/mls/wire"
 )
 
-// A hasher computes tree hashes. Its buffers are reused, and hashes are cut
-// from larger pieces of memory, so that a whole tree costs few allocations.
+// A hasher computes tree hashes. Its buffers are reused.
 type hasher struct {
-	suite *suite.Suite
-	input []byte
-	slab  []byte
+	suite                *suite.Suite
+	input, sum, contents []byte
 }
-
-// slabHashes is how many hashes share a piece of memory: about as many as one
-// commit makes.
-const slabHashes = 32
 
 // hash returns the tree hash of n, which is x, computing it and those below
 // where they are missing (RFC 9420, Section 7.8).
 func (h *hasher) hash(n *node, x NodeIndex) []byte {
-	if n.hash != nil {
-		return n.hash
+	if n.hashed > 0 {
+		return n.hash()
 	}
 	if i, ok := x.Leaf(); ok {
-		n.hash = h.keep(h.leafInput(i, n.leaf))
-		return n.hash
+		h.seal(n, h.leafInput(i, n.leaf()), n.blob)
+		return n.hash()
 	}
 	l, _ := x.Left()
 	r, _ := x.Right()
 	left, right := h.hash(n.left, l), h.hash(n.right, r)
-	n.hash = h.keep(h.parentInput(n.parent, left, right))
-	return n.hash
+	w := wire.NewWriter(h.contents[:0])
+	if n.parent != nil {
+		w.Opaque(n.parent.EncryptionKey)
+		w.Opaque(n.parent.ParentHash)
+	}
+	h.contents = w.Bytes()
+	h.seal(n, h.parentInput(n.parent, left, right), h.contents)
+	return n.hash()
 }
 
-// keep hashes input into memory that stays.
-func (h *hasher) keep(input []byte) []byte {
-	size := h.suite.HashSize()
-	if cap(h.slab)-len(h.slab) < size {
-		h.slab = make([]byte, 0, slabHashes*size)
-	}
-	start := len(h.slab)
-	h.slab = h.suite.AppendHash(h.slab, input)
-	return h.slab[start:len(h.slab):len(h.slab)]
+// seal ends a draft with the hash of input.
+func (h *hasher) seal(n *node, input, content []byte) {
+	h.sum = h.suite.AppendHash(h.sum[:0], input)
+	n.seal(h.sum, content)
 }
 
 // leafInput encodes a TreeHashInput of a leaf; nil is a blank one.

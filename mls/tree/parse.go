@@ -13,8 +13,8 @@ import (
 // Section 12.4.3.3). What it returns has the properties that every Tree has,
 // and unmerged leaves that are members below their node and are listed all the
 // way down (Section 12.4.3.1); signatures and parent hashes are not verified:
-// see Verify. The tree keeps b, which must not change. Errors are
-// wire.ErrMalformed or one of this package.
+// see Verify. The tree does not keep b. Errors are wire.ErrMalformed or one of
+// this package.
 func Parse(s *suite.Suite, b []byte) (*Tree, error) {
 	t, err := parse(s, b)
 	if err != nil {
@@ -71,7 +71,7 @@ func (e *Edit) read(r *wire.Reader, n *node, x NodeIndex) {
 		var content wire.LeafNode
 		before := r.Rest()
 		content.Decode(r)
-		n.leaf = before[: len(before)-r.Len() : len(before)-r.Len()]
+		n.blob = before[:len(before)-r.Len()]
 		if r.Err() == nil {
 			e.claimLeaf(x, &content, false)
 		}
@@ -84,20 +84,12 @@ func (e *Edit) read(r *wire.Reader, n *node, x NodeIndex) {
 	}
 }
 
-// A plot is where the nodes of a new tree are made, in pieces of memory small
-// enough to be given back when the nodes in them have been replaced.
-type plot struct {
-	nodes []*node
-	piece []node
-}
+// A plot is where the nodes of a new tree are made.
+type plot struct{ nodes []*node }
 
 // grow returns the next node from the left.
 func (p *plot) grow() (*node, NodeIndex) {
-	if len(p.piece) == 0 {
-		p.piece = make([]node, min(64, 1+len(p.nodes)))
-	}
-	n := &p.piece[0]
-	p.piece = p.piece[1:]
+	n := new(node)
 	p.nodes = append(p.nodes, n)
 	return n, NodeIndex(len(p.nodes) - 1)
 }
@@ -124,7 +116,7 @@ func (p *plot) join() (root *node, width uint32) {
 // count sets the number of members of all nodes below n.
 func (n *node) count(width uint32) error {
 	if width == 1 {
-		if n.leaf != nil {
+		if !n.blank() {
 			n.members = 1
 		}
 		return nil
@@ -133,7 +125,7 @@ func (n *node) count(width uint32) error {
 		return err
 	}
 	n.members = n.left.members + n.right.members
-	if n.parent != nil && n.members == 0 {
+	if !n.blank() && n.members == 0 {
 		return ErrParentWithoutLeaves
 	}
 	return nil
@@ -143,13 +135,13 @@ func (n *node) count(width uint32) error {
 // listed are those that the nearest parent node above lists below x.
 func checkUnmerged(n *node, x NodeIndex, listed []wire.LeafIndex) error {
 	if i, leaf := x.Leaf(); leaf {
-		if len(listed) > 0 && n.leaf == nil {
+		if len(listed) > 0 && n.blank() {
 			return fmt.Errorf("leaf %d: %w", i, ErrUnmergedLeaf)
 		}
 		return nil
 	}
-	if n.parent != nil {
-		own := n.parent.UnmergedLeaves
+	if !n.blank() {
+		own := n.unmerged()
 		first, end := x.firstLeaf(), x.firstLeaf()+1<<x.Level()
 		if len(own) > 0 && (own[0] < first || own[len(own)-1] >= end) {
 			return fmt.Errorf("node %d: %w", x, ErrUnmergedLeaf)
@@ -201,7 +193,7 @@ func (t *Tree) lastNode() (last NodeIndex) {
 		switch {
 		case n.right.members > 0:
 			n, x = n.right, x+half
-		case n.parent != nil:
+		case !n.blank():
 			return x
 		default:
 			n, x = n.left, x-half
@@ -222,13 +214,12 @@ func (n *node) encode(w *wire.Writer, x, last NodeIndex) {
 		return
 	}
 	w.Bool(!n.blank())
-	switch {
-	case n.leaf != nil:
+	if leaf := n.leaf(); leaf != nil {
 		w.Uint8(uint8(wire.NodeTypeLeaf))
-		w.Raw(n.leaf)
-	case n.parent != nil:
+		w.Raw(leaf)
+	} else if p := n.parentNode(); p != nil {
 		w.Uint8(uint8(wire.NodeTypeParent))
-		n.parent.Encode(w)
+		p.Encode(w)
 	}
 	if r, ok := x.Right(); ok {
 		n.right.encode(w, r, last)

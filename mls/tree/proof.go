@@ -124,7 +124,7 @@ func (p *MembershipProof) TreeHash(s *suite.Suite) ([]byte, error) {
 		return nil, err
 	}
 	h := hasher{suite: s}
-	hash := h.keep(h.leafInput(p.LeafIndex, wire.Marshal(p.LeafNode())))
+	hash := s.Hash(h.leafInput(p.LeafIndex, wire.Marshal(p.LeafNode())))
 	x := NodeOf(p.LeafIndex)
 	for i, sibling := range p.CopathHashes {
 		if len(sibling.HashValue) != s.HashSize() {
@@ -139,7 +139,7 @@ func (p *MembershipProof) TreeHash(s *suite.Suite) ([]byte, error) {
 		if n := p.DirectPathNodes[i+1]; n != nil {
 			parent = n.ParentNode
 		}
-		hash, x = h.keep(h.parentInput(parent, left, right)), above
+		hash, x = s.Hash(h.parentInput(parent, left, right)), above
 	}
 	return hash, nil
 }
@@ -176,15 +176,15 @@ func (t *Tree) Proof(i wire.LeafIndex) (*MembershipProof, error) {
 	p.DirectPathNodes[0] = &wire.Node{NodeType: wire.NodeTypeLeaf, LeafNode: &leaf}
 	n, x := t.root, t.Root()
 	for at := height; at > 0; at-- {
-		if n.parent != nil {
-			p.DirectPathNodes[at] = &wire.Node{NodeType: wire.NodeTypeParent, ParentNode: n.parent}
+		if parent := n.parentNode(); parent != nil {
+			p.DirectPathNodes[at] = &wire.Node{NodeType: wire.NodeTypeParent, ParentNode: parent}
 		}
 		below, y := n.child(x, NodeOf(i))
 		sibling := n.right
 		if below == n.right {
 			sibling = n.left
 		}
-		p.CopathHashes[at-1] = CopathHash{sibling.hash}
+		p.CopathHashes[at-1] = CopathHash{sibling.hash()}
 		n, x = below, y
 	}
 	return p, nil

@@ -63,13 +63,11 @@ func (n *node) resolve(x NodeIndex, yield func(NodeIndex) bool) bool {
 	switch {
 	case n.members == 0:
 		return true
-	case n.leaf != nil:
-		return yield(x)
-	case n.parent != nil:
+	case !n.blank():
 		if !yield(x) {
 			return false
 		}
-		for _, i := range n.parent.UnmergedLeaves {
+		for _, i := range n.unmerged() {
 			if !yield(NodeOf(i)) {
 				return false
 			}

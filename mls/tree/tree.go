@@ -52,12 +52,12 @@ func empty(s *suite.Suite) *Tree {
 func (t *Tree) Suite() *suite.Suite { return t.suite }
 
 // Hash returns the tree hash of the root (RFC 9420, Section 7.8).
-func (t *Tree) Hash() []byte { return t.root.hash }
+func (t *Tree) Hash() []byte { return t.root.hash() }
 
 // NodeHash returns the tree hash of node x, nil if there is no such node.
 func (t *Tree) NodeHash(x NodeIndex) []byte {
 	if n := t.node(x); n != nil {
-		return n.hash
+		return n.hash()
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (t *Tree) node(x NodeIndex) *node {
 // Leaf decodes the leaf node of member i; false if there is no such member.
 func (t *Tree) Leaf(i wire.LeafIndex) (wire.LeafNode, bool) {
 	if b, ok := t.LeafBytes(i); ok {
-		return (&node{leaf: b}).leafNode(), true
+		return leafNode(b), true
 	}
 	return wire.LeafNode{}, false
 }
@@ -93,8 +93,8 @@ func (t *Tree) LeafBytes(i wire.LeafIndex) ([]byte, bool) {
 	if uint32(i) >= t.width {
 		return nil, false
 	}
-	n := t.node(NodeOf(i))
-	return n.leaf, n.leaf != nil
+	leaf := t.node(NodeOf(i)).leaf()
+	return leaf, leaf != nil
 }
 
 // SignatureKey returns the signature key of member i without decoding more
@@ -104,14 +104,14 @@ func (t *Tree) SignatureKey(i wire.LeafIndex) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	return (&node{leaf: b}).signatureKey(), true
+	return signatureKey(b), true
 }
 
 // ParentNode returns the content of parent node x; false if it is blank or no
 // parent node of the tree.
 func (t *Tree) ParentNode(x NodeIndex) (wire.ParentNode, bool) {
-	if n := t.node(x); n != nil && n.parent != nil {
-		return *n.parent, true
+	if n := t.node(x); n != nil && n.left != nil && !n.blank() {
+		return *n.parentNode(), true
 	}
 	return wire.ParentNode{}, false
 }
@@ -140,7 +140,7 @@ func (n *node) eachMember(x NodeIndex, yield func(wire.LeafIndex, []byte) bool) 
 		return true
 	}
 	if i, ok := x.Leaf(); ok {
-		return yield(i, n.leaf)
+		return yield(i, n.leaf())
 	}
 	l, _ := x.Left()
 	r, _ := x.Right()

@@ -29,11 +29,11 @@ func (v *parentVerifier) verify(p *node, x NodeIndex) error {
 		return nil
 	}
 	r, _ := x.Right()
-	if p.parent != nil {
-		if err := v.hasher.suite.CheckHPKEPublicKey(p.parent.EncryptionKey); err != nil {
+	if !p.blank() {
+		if err := v.hasher.suite.CheckHPKEPublicKey(p.encryptionKey()); err != nil {
 			return fmt.Errorf("node %d: %w: %w", x, ErrEncryptionKey, err)
 		}
-		left, right := split(p.parent.UnmergedLeaves, x)
+		left, right := split(p.unmerged(), x)
 		valid := 0
 		if v.chained(p, side{p.left, l, left}, side{p.right, r, right}) {
 			valid++
@@ -80,7 +80,7 @@ func (v *parentVerifier) chained(p *node, c, s side) bool {
 		return false
 	}
 	parentHash, ok := d.parentHash()
-	return ok && bytes.Equal(parentHash, v.hasher.parentHash(p.parent, v.original(s.node, s.x, s.unmerged)))
+	return ok && bytes.Equal(parentHash, v.hasher.parentHash(p.parentNode(), v.original(s.node, s.x, s.unmerged)))
 }
 
 // below returns node y, which is n or below it; n is x.
@@ -94,8 +94,8 @@ func (n *node) below(x, y NodeIndex) *node {
 // parentHash returns the parent_hash of a node, which a leaf has only if it
 // came by a commit.
 func (n *node) parentHash() ([]byte, bool) {
-	if n.parent != nil {
-		return n.parent.ParentHash, true
+	if p := n.parentNode(); p != nil {
+		return p.ParentHash, true
 	}
 	leaf := n.leafNode()
 	return leaf.ParentHash, leaf.LeafNodeSource == wire.LeafNodeSourceCommit
@@ -106,7 +106,7 @@ func (n *node) parentHash() ([]byte, bool) {
 // Section 7.9).
 func (v *parentVerifier) original(n *node, x NodeIndex, without []wire.LeafIndex) []byte {
 	if len(without) == 0 {
-		return n.hash
+		return n.hash()
 	}
 	if i, ok := x.Leaf(); ok {
 		return v.hasher.suite.Hash(v.hasher.leafInput(i, nil))
@@ -115,7 +115,7 @@ func (v *parentVerifier) original(n *node, x NodeIndex, without []wire.LeafIndex
 	r, _ := x.Right()
 	a, b := split(without, x)
 	left, right := v.original(n.left, l, a), v.original(n.right, r, b)
-	parent := n.parent
+	parent := n.parentNode()
 	if parent != nil {
 		before := *parent
 		before.UnmergedLeaves = slices.Clone(parent.UnmergedLeaves)
