@@ -1,6 +1,9 @@
 package coi
 
-import "crypto/x509"
+import (
+	"crypto"
+	"crypto/x509"
+)
 
 // CertificateName returns the one URI that a leaf certificate carries as the
 // name it is. It verifies nothing: for certificates whose signature was checked
@@ -16,3 +19,7 @@ func CertificateName(der []byte) (Name, error) {
 	}
 	return leafName(cert)
 }
+
+// CoIKeyIdentifier returns the subject key identifier that IssueCoI writes for
+// a key: by it an envelope's part is found where only the key is at hand.
+func CoIKeyIdentifier(key crypto.PublicKey) ([]byte, error) { return keyIdentifier(key) }

@@ -13,8 +13,8 @@ const maxBuckets = 1 << 16
 
 // A Quota is how many keys may be had at once, and how many more each second.
 type Quota struct {
-	Burst     int     // zero: DefaultQuotas
-	PerSecond float64 // zero: DefaultQuotas
+	Burst     int     `toml:"burst"`      // zero: DefaultQuotas
+	PerSecond float64 `toml:"per_second"` // zero: DefaultQuotas
 }
 
 // Quotas bound how fast keys go out, and to whom: so that a stolen device does
@@ -54,7 +54,9 @@ func newBuckets(q Quota) *buckets {
 	return b
 }
 
-func (b *buckets) limiter() *rate.Limiter { return rate.NewLimiter(rate.Limit(b.quota.PerSecond), b.quota.Burst) }
+func (b *buckets) limiter() *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(b.quota.PerSecond), b.quota.Burst)
+}
 
 func (b *buckets) of(name string, now time.Time) *rate.Limiter {
 	if l := b.by[name]; l != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"time"
 )
 
 // readSmall reads a file of at most limit bytes.
@@ -34,4 +35,13 @@ func private(path string) error {
 		return fmt.Errorf("%s can be read by others (mode %#o): chmod 600 it, and think about who has read it", path, mode)
 	}
 	return nil
+}
+
+// folderStamp returns when a folder last had a file added or taken out.
+func folderStamp(path string) (time.Time, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look into %s: %w", path, err)
+	}
+	return info.ModTime(), nil
 }

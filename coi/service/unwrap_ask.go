@@ -143,7 +143,7 @@ func (u *Unwrap) checkEntitlement(ctx context.Context, a *asking) error {
 	if err != nil {
 		return fmt.Errorf("%w: read keys: %w", errBroken, err)
 	}
-	if a.keys = ring.of(string(a.request.CoI)); len(a.keys) == 0 {
+	if a.keys = ring.Of(string(a.request.CoI)); len(a.keys) == 0 {
 		return fmt.Errorf("no key of %s is held here", a.request.CoI)
 	}
 	for _, it := range a.items {

@@ -1,26 +1,50 @@
 package service
 
 import (
+	"crypto"
 	"crypto/hpke"
 	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"slices"
 
+	"parley/coi"
 	"parley/coi/wrap"
 )
 
 // A HeldKey is a private key of a CoI: in memory, or a handle to one in a token.
 type HeldKey struct {
-	CoI         string            // URI
-	Certificate *x509.Certificate // the newest over this key
-	Private     any               // ecdh.KeyExchanger or crypto.Decrypter
-	PQ          hpke.PrivateKey   // X-Wing, for post-quantum rooms; nil has none
-	From        string            // where it is kept, for people
+	CoI     string            // URI
+	SPKI    [sha256.Size]byte // SHA-256 of its SubjectPublicKeyInfo
+	Private any               // ecdh.KeyExchanger or crypto.Decrypter
+	PQ      hpke.PrivateKey   // X-Wing, for post-quantum rooms; nil has none
+	From    string            // where it is kept, for people
+
+	opens *x509.Certificate // as package wrap finds a key: by its identifier
+}
+
+// NewHeldKey takes a key by its public half. private is an ecdh.KeyExchanger, a
+// crypto.Decrypter or an *ecdsa.PrivateKey.
+func NewHeldKey(coiName string, public crypto.PublicKey, private any) (HeldKey, error) {
+	k := HeldKey{CoI: coiName, Private: private}
+	if err := coi.CheckCoIKey(public); err != nil {
+		return k, err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return k, fmt.Errorf("key of %s: %w", coiName, err)
+	}
+	id, err := coi.CoIKeyIdentifier(public)
+	if err != nil {
+		return k, err
+	}
+	k.SPKI, k.opens = sha256.Sum256(spki), &x509.Certificate{SubjectKeyId: id}
+	return k, nil
 }
 
 // wrapKey is the key as package wrap takes it.
 func (k *HeldKey) wrapKey() wrap.Key {
-	return wrap.Key{Certificate: k.Certificate, Private: k.Private, PQ: k.PQ}
+	return wrap.Key{Certificate: k.opens, Private: k.Private, PQ: k.PQ}
 }
 
 // A KeyRing is all keys a service holds: for each CoI the active one first, then
@@ -29,15 +53,11 @@ type KeyRing struct {
 	by map[string][]HeldKey
 }
 
-// NewKeyRing arranges keys. Of one CoI the key whose certificate began last is
-// the active one.
+// NewKeyRing arranges keys. Of each CoI the last is the active one.
 func NewKeyRing(keys ...HeldKey) *KeyRing {
 	r := &KeyRing{by: map[string][]HeldKey{}}
-	for _, k := range keys {
+	for _, k := range slices.Backward(keys) {
 		r.by[k.CoI] = append(r.by[k.CoI], k)
-	}
-	for _, list := range r.by {
-		slices.SortStableFunc(list, func(a, b HeldKey) int { return b.Certificate.NotBefore.Compare(a.Certificate.NotBefore) })
 	}
 	return r
 }
@@ -52,15 +72,14 @@ func (r *KeyRing) Names() []string {
 	return out
 }
 
-// of returns the keys of a CoI.
-func (r *KeyRing) of(name string) []HeldKey { return r.by[name] }
+// Of returns the keys of a CoI, the active one first.
+func (r *KeyRing) Of(name string) []HeldKey { return r.by[name] }
 
 // hashes returns the SHA-256 of each key's SubjectPublicKeyInfo.
 func (r *KeyRing) hashes(name string) [][]byte {
 	var out [][]byte
 	for _, k := range r.by[name] {
-		h := sha256.Sum256(k.Certificate.RawSubjectPublicKeyInfo)
-		out = append(out, h[:])
+		out = append(out, k.SPKI[:])
 	}
 	return out
 }

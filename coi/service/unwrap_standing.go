@@ -123,15 +123,10 @@ func (a *asking) shown(linked []bool, next []int) []bool {
 		if p == nil {
 			continue
 		}
-		fresh := linked[i] && !p.ended(a.now) && !a.room(p).newerThan(p)
+		fresh := linked[i] && !p.ended(a.now)
 		shown[i] = fresh && a.own(i) || next[i] >= 0 && shown[next[i]]
 	}
 	return shown
-}
-
-// newerThan says whether a newer epoch than that of a proof is known.
-func (r *roomAsked) newerThan(p *proof) bool {
-	return r.known && r.mark.context != p.record.ContextHash && r.mark.epoch >= uint64(p.record.Epoch)
 }
 
 // own says whether an anchor shows the asker's own leaf.

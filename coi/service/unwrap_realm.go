@@ -1,0 +1,180 @@
+package service
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"parley/coi"
+)
+
+// UnwrapSettings is config.toml of an unwrap realm.
+type UnwrapSettings struct {
+	// Name is the local name of this instance: unwrap, unwrap2. Empty: unwrap.
+	Name string `toml:"name"`
+	// Status says where the OCSP responder of a site's devices is, by site, or
+	// "none". A site that is not named has no devices that are let in.
+	Status map[string]string `toml:"status"`
+	// KeepStatus is how long an answer "good" is used again, such as "30s"; empty
+	// asks each time.
+	KeepStatus string `toml:"keep_status"`
+	// Quota bounds how fast keys go out.
+	Quota struct {
+		Device Quota `toml:"device"`
+		User   Quota `toml:"user"`
+		CoI    Quota `toml:"coi"`
+	} `toml:"quota"`
+	// Cases says who approves cases; nobody, if it is left out.
+	Cases CaseSettings `toml:"cases"`
+}
+
+// The folders and files of an unwrap realm, beside those that every realm has.
+const (
+	keysFolder       = "keys"
+	logFolder        = "log"
+	entitlementsFile = "entitlements.json"
+)
+
+// InitUnwrap makes the directory of an unwrap service, with its log.
+func InitUnwrap(path string, p RealmPlan) (*Realm, error) {
+	p.Role, p.Folder = RoleUnwrap, append(p.Folder, keysFolder)
+	if p.Config == nil {
+		p.Config = fmt.Appendf(nil, unwrapConfig, p.Site, p.Site)
+	}
+	r, err := InitRealm(path, p)
+	if err != nil {
+		return nil, err
+	}
+	_, err = InitAudit(r.Path(logFolder), LogName(p.Site+"/unwrap/"+filepath.Base(abs(path))))
+	return r, err
+}
+
+// unwrapConfig is what config.toml begins as.
+const unwrapConfig = `# The unwrap service of %s. Every setting is optional but status.
+
+# name = "unwrap"          # several instances: unwrap, unwrap2, each with its own directory
+
+# Where to ask whether a device's certificate is in force, by site. "none" is for
+# a site without such a service: then only parley-pki entitle cuts devices off.
+[status]
+"%s" = "none"
+
+# keep_status = "30s"      # use a good answer again for so long; it is asked each time otherwise
+
+# How many keys may be had at once, and how many more each second.
+# [quota.device]
+# burst = 5000
+# per_second = 20
+
+# Who approves cases: forensics, subpoena, loss prevention. Only rooms whose own
+# policy names the same people and keys are opened.
+# [cases]
+# threshold = 2
+# approver = [{ name = "legal", key = "legal.pem" }, { name = "board", key = "board.pem" }]
+`
+
+// Audit returns the directory of the realm's log.
+func (r *Realm) Audit() string { return r.Path(logFolder) }
+
+// Entitlements returns who may use which CoI.
+func (r *Realm) Entitlements() (*Entitlements, error) {
+	return OpenEntitlements(r.Path(entitlementsFile))
+}
+
+// Settings reads config.toml of an unwrap realm.
+func (r *Realm) Settings() (*UnwrapSettings, error) {
+	s := &UnwrapSettings{Name: string(RoleUnwrap)}
+	if err := r.ReadConfig(s); err != nil {
+		return nil, err
+	}
+	return s, coi.CheckLabel(s.Name)
+}
+
+// ServiceURI returns the name by which requests mean this instance.
+func (r *Realm) ServiceURI(s *UnwrapSettings) string {
+	return coi.Name{Purpose: coi.Service, Site: r.Site(), Local: s.Name}.URI()
+}
+
+// UnwrapConfig puts together what an unwrap service runs on. The log is open
+// then, and the caller closes it.
+func (r *Realm) UnwrapConfig(s *UnwrapSettings) (UnwrapConfig, error) {
+	c := UnwrapConfig{
+		Service: r.ServiceURI(s), Trust: r.Trust, Keys: (&keyFiles{realm: r, settings: s}).ring,
+		State:  NewUnwrapState(time.Now()),
+		Quotas: Quotas{Device: s.Quota.Device, User: s.Quota.User, CoI: s.Quota.CoI},
+	}
+	var err error
+	if c.Status, err = r.statusClient(s); err != nil {
+		return c, err
+	}
+	if c.Cases, err = r.caseAuthority(&s.Cases); err != nil {
+		return c, err
+	}
+	if c.Entitlements, err = r.Entitlements(); err != nil {
+		return c, err
+	}
+	c.Log, err = OpenAudit(r.Audit(), c.State.Recall)
+	return c, err
+}
+
+// statusClient asks each site's responder over connections that its own CA
+// vouches for.
+func (r *Realm) statusClient(s *UnwrapSettings) (*StatusClient, error) {
+	c := &StatusClient{URL: s.Status}
+	if s.KeepStatus != "" {
+		var err error
+		if c.Keep, err = time.ParseDuration(s.KeepStatus); err != nil || c.Keep < 0 {
+			return nil, fmt.Errorf("keep_status = %q: write a time such as \"30s\"", s.KeepStatus)
+		}
+	}
+	trust, err := r.Trust()
+	if err != nil {
+		return nil, err
+	}
+	clients := map[string]*http.Client{}
+	for _, site := range trust.Sites() {
+		clients[site.Name] = PeerClient(trust, site.Name, time.Now)
+	}
+	c.Client = func(site string) *http.Client { return clients[site] }
+	return c, nil
+}
+
+// keyFiles reads a realm's keys again when the folder has changed.
+type keyFiles struct {
+	realm    *Realm
+	settings *UnwrapSettings
+
+	mu    sync.Mutex // guards the rest
+	stamp time.Time
+	last  *KeyRing
+}
+
+// ring returns the keys as they are now.
+func (k *keyFiles) ring() (*KeyRing, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	stamp, err := folderStamp(k.realm.Path(keysFolder))
+	if err != nil {
+		return nil, err
+	}
+	if k.last != nil && stamp.Equal(k.stamp) {
+		return k.last, nil
+	}
+	files, err := k.realm.CoIKeys()
+	if err != nil {
+		return nil, err
+	}
+	var held []HeldKey
+	for _, f := range files {
+		h, err := NewHeldKey(f.Name, f.Private.Public(), f.Private)
+		if err != nil {
+			return nil, err
+		}
+		h.PQ, h.From = f.PostQuantum, f.File
+		held = append(held, h)
+	}
+	k.last, k.stamp = NewKeyRing(held...), stamp
+	return k.last, nil
+}
