@@ -3,6 +3,7 @@ package storage
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -29,9 +30,10 @@ type queue struct {
 	closed bool
 
 	wake chan struct{} // one token: something waits
+	much chan struct{} // one token: paceEnough ops wait, or the queue is closed
 }
 
-func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1), much: make(chan struct{}, 1)} }
 
 // reserve takes a place for an op of about weight bytes; false means busy.
 func (q *queue) reserve(weight int) bool {
@@ -57,19 +59,42 @@ func (q *queue) push(o *op) bool {
 		return false
 	}
 	q.ops = append(q.ops, o)
-	first := len(q.ops) == 1
+	n := len(q.ops)
 	q.mu.Unlock()
-	if first {
-		q.nudge()
+	switch n {
+	case 1:
+		nudge(q.wake)
+	case paceEnough:
+		nudge(q.much)
 	}
 	return true
 }
 
 // nudge makes the committer look.
-func (q *queue) nudge() {
+func nudge(token chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case token <- struct{}{}:
+	default: // it will anyway
+	}
+}
+
+// gather waits for paceEnough ops, for at most that long.
+func (q *queue) gather(most time.Duration) {
+	select {
+	case <-q.much: // of ops that the last batch took, perhaps
 	default:
+	}
+	q.mu.Lock()
+	enough := len(q.ops) >= paceEnough || q.closed
+	q.mu.Unlock()
+	if enough || most <= 0 {
+		return
+	}
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-q.much:
+	case <-t.C:
 	}
 }
 
@@ -98,7 +123,8 @@ func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
-	q.nudge()
+	nudge(q.wake)
+	nudge(q.much)
 }
 
 // resize corrects the weight that was reserved for an op.
