@@ -21,7 +21,7 @@ type KeyInfo struct {
 	Recipients []groups.CoIRecipient
 	Record     groups.Hash // names the record
 	Prev       groups.Hash // the record before, zero for the first
-	Seq        groups.Seq  // of the entry it came with; zero if it came with an invitation
+	Seq        groups.Seq  // of the entry it came with
 	Bad        string      // why it is not to be used
 }
 
@@ -102,4 +102,50 @@ func keyInfo(k *groups.KeyRecord, row *keyRow) KeyInfo {
 		}
 	}
 	return info
+}
+
+// ExportKeys returns the records of a room's keys that this device has, oldest
+// first, with what verifies them where nothing else of the room is known
+// (VerifyKeys).
+func (d *Device) ExportKeys(id groups.RoomID) ([]groups.ExportedRecord, error) {
+	info, err := d.Keys(id)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := d.keyRows(id, roomKey(id))
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	cs := groups.CipherSuite(d.rooms[id].Suite)
+	d.mu.Unlock()
+	list := make([]groups.ExportedRecord, min(len(rows), len(info)))
+	for i := range list {
+		list[i] = groups.ExportedRecord{
+			Seq: rows[i].Seq, Record: rows[i].Record, Author: info[i].Author,
+			AuthorChain: rows[i].Author, LeafSignatureKey: rows[i].Key, Suite: cs,
+		}
+	}
+	return list, nil
+}
+
+// VerifyKeys verifies an exported key history offline, under the CAs this
+// device trusts, and returns the hash of its last record. If this device is in
+// the room and knows a later record than the last one, that is an error, too:
+// the end of the history is missing.
+func (d *Device) VerifyKeys(list []groups.ExportedRecord) (groups.Hash, error) {
+	last, err := groups.VerifyKeyHistory(list, Directory{d.self.Load().trust})
+	if err != nil {
+		return last, err
+	}
+	k, err := groups.ParseKeyRecord(list[len(list)-1].Record)
+	if err != nil {
+		return last, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r := d.rooms[k.Room]; r != nil && r.State == RoomLive && r.Keys.Last != last && r.Keys.Made > k.CreatedAt {
+		return last, groups.Errorf(groups.Invalid, "the history ends with epoch %d, this device knows a later key of %s: its end is missing", k.Epoch, k.Room)
+	}
+	return last, nil
 }

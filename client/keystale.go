@@ -119,7 +119,7 @@ func (r *room) joinKey(tx Tx, k *groups.KeyRecord, why error) error {
 		return nil
 	}
 	r.Keys.Record, r.Keys.Last, r.Keys.Made = k.Marshal(), k.Hash(), k.CreatedAt
-	row := keyRow{Record: r.Keys.Record, Bad: r.Keys.Bad}
+	row := keyRow{Seq: r.Joined, Record: r.Keys.Record, Bad: r.Keys.Bad}
 	if leaf, ok := r.group.Tree().Leaf(wire.LeafIndex(k.AuthorLeaf)); ok {
 		row.Author, row.Key = certificatesOf(&leaf.Credential), leaf.SignatureKey
 	}

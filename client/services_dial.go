@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,6 +11,8 @@ import (
 
 	"connectrpc.com/connect"
 
+	lookupv1 "parley/api/lookup/v1"
+	"parley/api/lookup/v1/lookupv1connect"
 	unwrapv1 "parley/api/unwrap/v1"
 	"parley/api/unwrap/v1/unwrapv1connect"
 	"parley/coi"
@@ -174,6 +175,23 @@ func (k *dialled) fetch(c *groups.CoI, req *http.Request, limit int64) ([]byte, 
 
 // Certificates asks a lookup service.
 func (k *dialled) Certificates(ctx context.Context, c *groups.CoI) ([]CoICertificate, error) {
-	_, err := k.client(c, c.Lookup)
-	return nil, fmt.Errorf("lookup: %w", err)
+	h, err := k.client(c, c.Lookup)
+	if err != nil {
+		return nil, err
+	}
+	service := lookupv1connect.NewLookupServiceClient(h, c.Lookup, connect.WithReadMaxBytes(maxServiceAnswer))
+	resp, err := service.Lookup(ctx, connect.NewRequest(&lookupv1.LookupRequest{Names: []string{string(c.Name)}}))
+	if err != nil {
+		return nil, remoteError(c.Lookup, err)
+	}
+	var list []CoICertificate
+	for _, one := range resp.Msg.Cois {
+		if one.Name != string(c.Name) {
+			continue
+		}
+		for _, cert := range one.Certificates {
+			list = append(list, CoICertificate{Chain: cert.Chain, Status: cert.Status, Retired: !cert.Active})
+		}
+	}
+	return list, nil
 }

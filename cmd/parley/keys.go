@@ -47,17 +47,22 @@ type roomKeyJSON struct {
 func keysCommand(a *app) *cobra.Command {
 	var offline bool
 	cmd := &cobra.Command{
-		Use:   "keys",
+		Use:   "keys [ROOM]",
 		Short: "Show this device's certificate, key packages and room keys",
 		Long: `Keys shows the device's certificate, how many key packages the gateway has left to
 add it to rooms with, and the key of each room: its epoch, its age, and the code by
-which people see that they have the same key.
+which people see that they have the same key. With a room it shows the record of that
+room's key: who made it, when, why, and which communities it is wrapped to.
 
 With --json it prints {"device","certificate":{"fingerprint","issuer","not_before","until"},
 "key_packages":{"published","private"},"rooms":[{"room","epoch","suite","key_made",
-"key_messages","authenticator"}]}; key_packages is left out with --offline.`,
-		Args: arguments(0, 0, "no argument"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+"key_messages","authenticator"}]}; key_packages is left out with --offline. With a room it prints a key. ` + keyHelp,
+		Args:              arguments(0, 1, "one room"),
+		ValidArgsFunction: completeRooms(a, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return a.offline(func(s *session) error { return s.roomKey(args[0]) })
+			}
 			if offline {
 				return a.offline(func(s *session) error { return s.keys(nil) })
 			}
@@ -74,6 +79,7 @@ With --json it prints {"device","certificate":{"fingerprint","issuer","not_befor
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask the gateway for key packages")
+	cmd.AddCommand(keysHistoryCommand(a), keysNewCommand(a), keysFlagCommand(a), keysExportCommand(a), keysVerifyCommand(a))
 	return cmd
 }
 

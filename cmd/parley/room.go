@@ -20,7 +20,7 @@ func roomCommand(a *app) *cobra.Command {
 	}
 	cmd.AddCommand(
 		roomListCommand(a), roomInfoCommand(a), roomMembersCommand(a), roomLogCommand(a),
-		roomCreateCommand(a), roomAddCommand(a), roomRemoveCommand(a), roomLeaveCommand(a), roomRekeyCommand(a),
+		roomCreateCommand(a), roomAddCommand(a), roomRemoveCommand(a), roomLeaveCommand(a), roomRekeyCommand(a), roomInspectCommand(a),
 	)
 	return cmd
 }
@@ -28,6 +28,7 @@ func roomCommand(a *app) *cobra.Command {
 func roomCreateCommand(a *app) *cobra.Command {
 	var members []string
 	var open bool
+	var encryption policyFlags
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a room at your site, and add people",
@@ -36,7 +37,7 @@ your other devices and the people named. People whose site can not be reached, o
 have no device with key packages yet, are added by this device when they have.
 
 With --json it prints the room, as parley room info --json does.`,
-		Example: "  parley room create ops --member alice --member bob@beta.example\n  parley room create mimi://alpha.example/r/ops",
+		Example: "  parley room create ops --coi finance --coi legal@beta.example --history all\n  parley room create ops --member alice --member bob@beta.example\n  parley room create mimi://alpha.example/r/ops",
 		Args:    arguments(1, 1, "a name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.online(cmd.Context(), func(ctx context.Context, s *session) error {
@@ -50,12 +51,16 @@ With --json it prints the room, as parley room info --json does.`,
 				}
 				policy := groups.DefaultPolicy(s.User())
 				policy.MembersMayAdd = open
+				if err := encryption.apply(ctx, s, &policy); err != nil {
+					return err
+				}
 				return s.create(ctx, client.RoomSpec{Room: room, Policy: &policy}, users)
 			})
 		},
 	}
 	cmd.Flags().StringArrayVar(&members, "member", nil, "add this person; may be repeated")
 	cmd.Flags().BoolVar(&open, "members-may-add", false, "every member may add people, not the administrator alone")
+	encryption.add(cmd)
 	return cmd
 }
 
@@ -287,23 +292,11 @@ func (s *session) untilClosed(ctx context.Context, room groups.RoomID) error {
 func roomRekeyCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "rekey ROOM",
-		Short:             "Make a new key for a room",
+		Short:             "Make a new key for a room, as parley keys new does",
 		Args:              arguments(1, 1, "a room"),
 		ValidArgsFunction: completeRooms(a, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.online(cmd.Context(), func(ctx context.Context, s *session) error {
-				room, err := s.room(args[0])
-				if err != nil {
-					return err
-				}
-				if err := s.caughtUp(ctx); err != nil {
-					return err
-				}
-				if err := s.Rekey(ctx, room); err != nil {
-					return err
-				}
-				return s.info(room)
-			})
+			return a.online(cmd.Context(), func(ctx context.Context, s *session) error { return s.newKey(ctx, args[0], false) })
 		},
 	}
 }
