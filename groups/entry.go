@@ -2,6 +2,7 @@ package groups
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"parley/mls/wire"
@@ -75,17 +76,24 @@ type EntryHeader struct {
 }
 
 // Encode writes the header.
-func (h *EntryHeader) Encode(w *wire.Writer) {
-	w.Uint8(EntryVersion)
-	w.String(string(h.Room))
-	w.Uint64(uint64(h.Seq))
-	w.Uint64(uint64(h.Term))
-	w.Uint64(uint64(h.Epoch))
-	w.Uint8(uint8(h.Kind))
-	w.Uint64(h.AcceptedAt)
-	w.Raw(h.BodyHash[:])
-	w.Raw(h.Prev[:])
+func (h *EntryHeader) Encode(w *wire.Writer) { w.Raw(h.append(make([]byte, 0, h.size()))) }
+
+// append appends the encoded header. It is called for every message, more than
+// once: where b has room it does not allocate.
+func (h *EntryHeader) append(b []byte) []byte {
+	b = append(b, EntryVersion)
+	b = append(wire.AppendVarint(b, len(h.Room)), h.Room...)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Seq))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Term))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Epoch))
+	b = append(b, uint8(h.Kind))
+	b = binary.BigEndian.AppendUint64(b, h.AcceptedAt)
+	b = append(b, h.BodyHash[:]...)
+	return append(b, h.Prev[:]...)
 }
+
+// size is the room that the encoded header needs, at most.
+func (h *EntryHeader) size() int { return 1 + 4 + len(h.Room) + 4*8 + 1 + 2*len(Hash{}) }
 
 // Decode reads a header; an unknown version is malformed.
 func (h *EntryHeader) Decode(r *wire.Reader) {
@@ -102,12 +110,13 @@ func (h *EntryHeader) Decode(r *wire.Reader) {
 	h.Prev = r.Hash()
 }
 
+// maxHeader is the room for a header of any room, in bytes.
+const maxHeader = 512
+
 // Hash returns SHA-256 of the encoded header: the room's head after it.
 func (h *EntryHeader) Hash() Hash {
-	var buf [512]byte
-	w := wire.NewWriter(buf[:0])
-	h.Encode(w)
-	return sha256.Sum256(w.Bytes())
+	var buf [maxHeader]byte
+	return sha256.Sum256(h.append(buf[:0]))
 }
 
 // An Entry is a header and its body as the device made it. Bodies of commits
@@ -120,12 +129,6 @@ type Entry struct {
 	Body []byte
 }
 
-// Encode writes header and body.
-func (e *Entry) Encode(w *wire.Writer) {
-	e.EntryHeader.Encode(w)
-	w.Opaque(e.Body)
-}
-
 // Decode reads header and body; the body aliases the input. It does not
 // check the body's hash: Ledger.Verify does.
 func (e *Entry) Decode(r *wire.Reader) {
@@ -135,9 +138,8 @@ func (e *Entry) Decode(r *wire.Reader) {
 
 // Marshal returns the encoded entry.
 func (e *Entry) Marshal() []byte {
-	w := wire.NewWriter(make([]byte, 0, 192+len(e.Room)+len(e.Body)))
-	e.Encode(w)
-	return w.Bytes()
+	b := e.append(make([]byte, 0, e.size()+4+len(e.Body)))
+	return append(wire.AppendVarint(b, len(e.Body)), e.Body...)
 }
 
 // ParseEntry reads one entry and nothing after it.

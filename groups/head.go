@@ -2,6 +2,7 @@ package groups
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 
 	"parley/mls/wire"
 )
@@ -22,14 +23,20 @@ type Head struct {
 }
 
 // Encode writes the head.
-func (h *Head) Encode(w *wire.Writer) {
-	w.String(string(h.Room))
-	w.Uint64(uint64(h.Seq))
-	w.Raw(h.Hash[:])
-	w.Uint64(uint64(h.Epoch))
-	w.Uint64(uint64(h.Term))
-	w.Uint64(h.Time)
+func (h *Head) Encode(w *wire.Writer) { w.Raw(h.append(make([]byte, 0, maxHead))) }
+
+// append appends the encoded head; where b has room it does not allocate.
+func (h *Head) append(b []byte) []byte {
+	b = append(wire.AppendVarint(b, len(h.Room)), h.Room...)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Seq))
+	b = append(b, h.Hash[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Epoch))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Term))
+	return binary.BigEndian.AppendUint64(b, h.Time)
 }
+
+// maxHead is the room for a head of any room, in bytes.
+const maxHead = 384
 
 // Decode reads a head.
 func (h *Head) Decode(r *wire.Reader) {
@@ -44,11 +51,8 @@ func (h *Head) Decode(r *wire.Reader) {
 // leaf is the head's hash in a batch's tree; the first octet keeps leaves and
 // inner nodes apart, as in RFC 6962, Section 2.1.
 func (h *Head) leaf() Hash {
-	var buf [512]byte
-	w := wire.NewWriter(buf[:0])
-	w.Uint8(0)
-	h.Encode(w)
-	return sha256.Sum256(w.Bytes())
+	var buf [1 + maxHead]byte
+	return sha256.Sum256(h.append(buf[:1]))
 }
 
 func inner(l, r Hash) Hash {
