@@ -84,7 +84,7 @@ func TestE8_ARecordFitsNoOtherEpochRoomOrCommunity(t *testing.T) {
 
 // "recipients' names exactly the policy's CoIs" with evidence of status where
 // there is a service: OCSP unknown is never silently good.
-func TestE27_ARecordWithoutStatusIsRefused(t *testing.T) {
+func TestARecordWithoutStatusIsRefused(t *testing.T) {
 	w, a, _, _ := coiRoom(t, coiPolicy())
 	sub, _ := a.commitKey(w.hub, mls.CommitOptions{}, KeyRotatedByUser, func(r *KeyRecord) { r.Recipients[1].Status = Hash{} })
 	w.refuse(sub, Invalid, "no status of a community that has a status service")
@@ -97,7 +97,7 @@ func TestE27_ARecordWithoutStatusIsRefused(t *testing.T) {
 }
 
 // A reason that can not be true is refused.
-func TestE15_ReasonsAreWhatHappened(t *testing.T) {
+func TestReasonsAreWhatHappened(t *testing.T) {
 	w, a, ph, _ := coiRoom(t, coiPolicy())
 	for _, why := range []KeyReason{KeyCreated, KeyJoined, KeyRejoined, KeyLeft, KeyRemoved} {
 		sub, _ := a.commitKey(w.hub, mls.CommitOptions{}, why)
@@ -110,7 +110,7 @@ func TestE15_ReasonsAreWhatHappened(t *testing.T) {
 }
 
 // "where the new epoch's policy names CoIs, a commit carries a valid record"
-func TestE18_NobodyIsAddedUnderAKeyThatIsNotWrapped(t *testing.T) {
+func TestNobodyIsAddedUnderAKeyThatIsNotWrapped(t *testing.T) {
 	w, a, _, _ := coiRoom(t, coiPolicy())
 	c := newDevice(t, carol)
 	sub, _ := a.commit(w.hub, mls.CommitOptions{Adds: []*wire.KeyPackage{&c.kp.Public}})
@@ -130,7 +130,7 @@ func TestE18_NobodyIsAddedUnderAKeyThatIsNotWrapped(t *testing.T) {
 
 // "removing somebody must never wait for a PKI": the epoch is bare, and its
 // messages are refused until any member publishes a record.
-func TestE26_RemovingDoesNotWaitForThePKI(t *testing.T) {
+func TestRemovingDoesNotWaitForThePKI(t *testing.T) {
 	w, a, ph, b := coiRoom(t, coiPolicy())
 	last := w.hub.LastRecord()
 	late := a.message(w.hub, "under the key before")
@@ -245,7 +245,7 @@ func extensions(p Policy) *wire.Extensions { return &wire.Extensions{p.Extension
 // "policy changes that add/remove CoIs (record follows the NEW policy; chain
 // continues)", and "the feature cannot be enabled until lookup and decryption
 // answer": it is switched on with a key, or not.
-func TestE21_CommunitiesComeWithAKeyThatIsWrappedToThem(t *testing.T) {
+func TestCommunitiesComeWithAKeyThatIsWrappedToThem(t *testing.T) {
 	w, a, ph, b := room(t, openPolicy())
 	on := extensions(coiPolicy())
 	sub, _ := a.commitKey(w.hub, mls.CommitOptions{}, KeyRotatedByUser)
