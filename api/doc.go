@@ -5,6 +5,7 @@
 //	enroll/v1  a device and the enrolment service of its site (Connect)
 //	lookup/v1  anybody and the lookup service of a site (Connect)
 //	link/v1    a node and another node    (frames on QUIC streams)
+//	interop/v1 the MLS interop harness and cmd/mls-interop (gRPC); theirs, in our words
 //
 // What is signed or hashed is never protobuf: it travels here as bytes of the
 // presentation language (see mls/wire, groups). This package knows messages, it

@@ -21,8 +21,8 @@ const (
 	closeWithin = 5 * time.Second
 )
 
-// serve answers calls that come over l, HTTP/2 without TLS, until ctx ends. It
-// closes l.
+// serve answers calls that come over l, HTTP/2 without TLS, until ctx ends. Calls
+// that then take longer than closeWithin are cut off. It closes l.
 func serve(ctx context.Context, l net.Listener, s *service) error {
 	server := &http.Server{
 		Handler: handler(s), Protocols: new(http.Protocols),
@@ -39,12 +39,14 @@ func serve(ctx context.Context, l net.Listener, s *service) error {
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
-	if err := server.Shutdown(end); err != nil {
-		err = errors.Join(err, server.Close())
-		<-stopped
-		return fmt.Errorf("shut down: %w", err)
+	err := server.Shutdown(end)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
 	}
 	<-stopped
+	if err != nil {
+		return fmt.Errorf("shut down: %w", err)
+	}
 	return nil
 }
 
