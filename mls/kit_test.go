@@ -51,6 +51,10 @@ type person struct {
 	group  *Group
 	shelf  shelf
 	policy Policy
+	// Zero means those of everybody.
+	capabilities wire.Capabilities
+	credential   *wire.Credential
+	extensions   wire.Extensions // of the group that it creates
 }
 
 func newPerson(t testing.TB, s *suite.Suite, name string) *person {
@@ -63,12 +67,15 @@ func newPerson(t testing.TB, s *suite.Suite, name string) *person {
 }
 
 func (p *person) identity() Identity {
+	if p.credential != nil {
+		return Identity{Credential: *p.credential, Signer: p.signer}
+	}
 	return Identity{Credential: wire.BasicCredential([]byte(p.name)), Signer: p.signer}
 }
 
 func (p *person) keyPackage(t testing.TB) *KeyPackage {
 	t.Helper()
-	kp, err := NewKeyPackage(p.suite, p.identity(), KeyPackageOptions{Now: start})
+	kp, err := NewKeyPackage(p.suite, p.identity(), KeyPackageOptions{Now: start, Capabilities: p.capabilities})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +86,8 @@ func (p *person) keyPackage(t testing.TB) *KeyPackage {
 func (p *person) create(t testing.TB) {
 	t.Helper()
 	g, err := Create(CreateOptions{
-		Suite: p.suite, Identity: p.identity(), Leaf: KeyPackageOptions{Now: start}, Credentials: anyone{},
-		Policy: p.policy,
+		Suite: p.suite, Identity: p.identity(), Leaf: KeyPackageOptions{Now: start, Capabilities: p.capabilities}, Credentials: anyone{},
+		Policy: p.policy, Extensions: p.extensions,
 	})
 	if err != nil {
 		t.Fatal(err)

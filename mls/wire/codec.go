@@ -17,6 +17,9 @@ var (
 	// ErrVarint says that a length is not minimally encoded or has the
 	// reserved prefix (RFC 9420, Section 2.1.2).
 	ErrVarint = fmt.Errorf("%w: bad length prefix", ErrMalformed)
+	// ErrPresence says that an optional value is announced by another octet than 0
+	// or 1 (RFC 9420, Section 2.1.1).
+	ErrPresence = fmt.Errorf("%w: presence octet", ErrMalformed)
 	// ErrTooLong says that a vector exceeds its named limit.
 	ErrTooLong = fmt.Errorf("%w: vector too long", ErrMalformed)
 )
@@ -156,7 +159,7 @@ func (r *Reader) OpaqueMax(limit int) []byte {
 func (r *Reader) Bool() bool {
 	v := r.Uint8()
 	if v > 1 {
-		r.Fail(fmt.Errorf("%w: presence octet %d", ErrMalformed, v))
+		r.Fail(fmt.Errorf("%w %d", ErrPresence, v))
 	}
 	return v == 1
 }
