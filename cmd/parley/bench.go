@@ -23,7 +23,7 @@ ports, and share the machine's cores with them; nothing else is touched.
 
 ` + benchHelp,
 	}
-	cmd.AddCommand(benchSendCommand(a), benchFederateCommand(a), benchFanoutCommand(a), benchMLSCommand(a), benchWrapCommand(a))
+	cmd.AddCommand(benchSendCommand(a), benchFederateCommand(a), benchFanoutCommand(a), benchMLSCommand(a), benchWrapCommand(a), benchUnwrapCommand(a))
 	return cmd
 }
 
