@@ -23,6 +23,7 @@ type newCode struct {
 	Code        string    `json:"code"`
 	User        string    `json:"user"`
 	Device      string    `json:"device,omitempty"`
+	Bot         bool      `json:"bot,omitempty"`
 	Expires     time.Time `json:"expires"`
 	Service     string    `json:"service"`
 	Fingerprint string    `json:"fingerprint"`
@@ -38,10 +39,14 @@ func (t *tool) codeNewCommand() *cobra.Command {
 		Short: "Make a code for one device of a person",
 		Long: `new makes a code that gives a person one certificate, for one device. Only its
 hash is kept. Hand it over on a way on which you know the person: whoever has
-the code can become that person's device.`,
+the code can become that person's device.
+
+With --bot the certificate says that no person holds the device: every member of
+a room sees it.`,
 		Example: `  parley-pki code new --dir pki --user alice --device laptop
   parley-pki code new --dir pki --user alice --ttl 1h
-  parley-pki code new --dir pki --user bob --device phone --json`,
+  parley-pki code new --dir pki --user bob --device phone --json
+  parley-pki code new --dir pki --user archiver --device main --bot`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if g.User == "" {
@@ -68,6 +73,7 @@ the code can become that person's device.`,
 	}
 	cmd.Flags().StringVar(&g.User, "user", "", "who the device belongs to")
 	cmd.Flags().StringVar(&g.Device, "device", "", "the device's name (default: the person chooses)")
+	cmd.Flags().BoolVar(&g.Bot, "bot", false, "the device is a bot or a service: its certificate says so")
 	cmd.Flags().DurationVar(&ttl, "ttl", service.DefaultTTL, "how long the code lasts, at most 720h")
 	cmd.Flags().StringVar(&url, "enroll", "", "the enrolment service's URL (default: where it last ran from this directory)")
 	return t.jsonFlag(cmd)
@@ -96,7 +102,7 @@ func (t *tool) newCode(dir *service.Directory, g service.Grant, ttl time.Duratio
 	if err != nil {
 		return nil, err
 	}
-	n := &newCode{Code: code.String(), User: g.User, Device: g.Device, Expires: g.Expires, Service: url}
+	n := &newCode{Code: code.String(), User: g.User, Device: g.Device, Bot: g.Bot, Expires: g.Expires, Service: url}
 	n.Fingerprint = fmt.Sprintf("%x", coi.FingerprintOf(own.Roots[0]))
 	device := g.Device
 	if device == "" {

@@ -55,7 +55,14 @@ everybody at the site.
 Two sites that want to share rooms give each other their CA bundles:
 
   parley-pki export-ca --dir pki > alpha-ca.pem
-  parley-pki trust add --dir pki --site beta.example --ca beta-ca.pem`,
+  parley-pki trust add --dir pki --site beta.example --ca beta-ca.pem
+
+Communities of Interest, to whose certificates the keys of rooms are wrapped, have
+a CA, services and administrators of their own, each with another --dir:
+
+  parley-pki coi --help
+  parley-pki lookup --help
+  parley-pki ocsp --help`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -66,6 +73,8 @@ Two sites that want to share rooms give each other their CA bundles:
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nsee: %s --help", err, c.CommandPath())
 	})
+	cmd.AddCommand(t.coiCommand(), t.lookupCommand(), t.ocspCommand(), t.revokeCommand(), t.crlCommand(),
+		t.certifyCommand(), t.statusCommand())
 	cmd.AddCommand(t.initCommand(), t.nodeCommand(), t.trustCommand(), t.codeCommand(), t.enrollCommand(),
 		t.showCommand(), t.exportCommand(), versionCommand())
 	return cmd

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -89,6 +90,7 @@ type view struct {
 	NotAfter    time.Time `json:"not_after"`
 	Fingerprint string    `json:"fingerprint"`
 	Verdict     string    `json:"verdict"`
+	Bot         bool      `json:"bot,omitempty"` // a device that no person holds
 
 	meaning, left string
 }
@@ -99,6 +101,7 @@ var meanings = map[string]string{
 	"node":     "a gateway node: devices and other nodes connect to it",
 	"ordering": "signs the heads of the room logs a node orders; no use in TLS",
 	"service":  "HTTPS of a certificate service",
+	"CoI":      "a Community of Interest: keys of rooms are wrapped to it",
 	"CA":       "an intermediate CA: it may issue certificates, under a root",
 	"root CA":  "a root CA: a site trusts it, and so whatever it issued",
 	"other":    "a certificate that Parley has no use for",
@@ -119,7 +122,7 @@ func look(c *x509.Certificate, trust *coi.Trust, now time.Time) view {
 	}
 	v.Name = strings.Join(uris, ", ")
 	switch {
-	case c.IsCA && len(coi.NewSite("", []*x509.Certificate{c}).Roots) == 1:
+	case c.IsCA && len(coi.NewSite("", []*x509.Certificate{c}).Intermediates) == 0:
 		v.What, v.Verdict = "root CA", caVerdict(c, trust)
 	case c.IsCA:
 		v.What, v.Verdict = "CA", caVerdict(c, trust)
@@ -127,6 +130,9 @@ func look(c *x509.Certificate, trust *coi.Trust, now time.Time) view {
 		v.judge(c, trust, now)
 	}
 	v.meaning = meanings[v.What]
+	if v.Bot {
+		v.meaning = "a bot or a service, that no person holds: it logs in to gateways and is a member of rooms"
+	}
 	v.left = remaining(c, now)
 	return v
 }
@@ -143,12 +149,20 @@ func (v *view) judge(c *x509.Certificate, trust *coi.Trust, now time.Time) {
 		v.Verdict = "not checked: there is no PKI directory here, give --dir"
 		return
 	}
-	s, err := trust.Verify(coi.Chain(c), name.Purpose, now)
+	s, err := verify(c, name.Purpose, trust, now)
 	if err != nil {
 		v.Verdict = "refused: " + err.Error()
 		return
 	}
+	v.Bot = s.Bot
 	v.Verdict = "good: a CA of " + s.Site + " vouches for it"
+}
+
+func verify(c *x509.Certificate, p coi.Purpose, trust *coi.Trust, now time.Time) (*coi.Subject, error) {
+	if p == coi.CoI {
+		return trust.VerifyCoI(coi.Chain(c), now)
+	}
+	return trust.Verify(coi.Chain(c), p, now)
 }
 
 func caVerdict(c *x509.Certificate, trust *coi.Trust) string {
@@ -161,6 +175,11 @@ func caVerdict(c *x509.Certificate, trust *coi.Trust) string {
 				return "trusted here for " + s.Name
 			}
 		}
+		for _, ca := range s.CoIRoots {
+			if ca.Equal(c) {
+				return "trusted here for the CoIs of " + s.Name
+			}
+		}
 	}
 	return "not trusted here: compare its fingerprint before you add it"
 }
@@ -169,6 +188,8 @@ func keyKind(key crypto.PublicKey) string {
 	switch key := key.(type) {
 	case ed25519.PublicKey:
 		return "Ed25519"
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
 	case *ecdsa.PublicKey:
 		return "ECDSA " + key.Curve.Params().Name
 	}

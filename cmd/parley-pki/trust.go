@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,7 @@ import (
 )
 
 func (t *tool) trustCommand() *cobra.Command {
-	return group("trust", "Which CAs vouch for other sites", t.trustAddCommand(), t.trustListCommand())
+	return group("trust", "Which CAs vouch for other sites", t.trustAddCommand(), t.trustCoICommand(), t.trustListCommand())
 }
 
 func (t *tool) trustAddCommand() *cobra.Command {
@@ -45,8 +46,11 @@ fingerprint it prints with the peer's administrator before you rely on it.`,
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Trusted for %s, in %s:\n", site, dir.Path("trust", site, "ca.pem"))
-			for _, ca := range peer.Roots {
+			for _, ca := range append(peer.Roots[:len(peer.Roots):len(peer.Roots)], peer.CoIRoots...) {
 				fmt.Fprintf(cmd.OutOrStdout(), "  %s, until %s\n  fingerprint %x\n", ca.Subject, when(ca.NotAfter), coi.FingerprintOf(ca))
+			}
+			for _, c := range peer.CoIs {
+				fmt.Fprintf(cmd.OutOrStdout(), "  %s: lookup %s, unwrap %s\n", c.Name, c.Lookup, strings.Join(c.Unwrap, ", "))
 			}
 			return nil
 		},
@@ -62,6 +66,7 @@ type trustLine struct {
 	Own         bool      `json:"own"`
 	CA          string    `json:"ca"`
 	Root        bool      `json:"root"`
+	CoIs        bool      `json:"cois,omitempty"` // it vouches for CoIs alone
 	Until       time.Time `json:"until"`
 	Fingerprint string    `json:"fingerprint"`
 }
@@ -70,10 +75,13 @@ func trustLines(sites []coi.Site) []trustLine {
 	lines := []trustLine{}
 	for i, s := range sites {
 		for _, ca := range s.Roots {
-			lines = append(lines, trustLine{s.Name, i == 0, ca.Subject.String(), true, ca.NotAfter, fmt.Sprintf("%x", coi.FingerprintOf(ca))})
+			lines = append(lines, trustLine{Site: s.Name, Own: i == 0, CA: ca.Subject.String(), Root: true, Until: ca.NotAfter, Fingerprint: fmt.Sprintf("%x", coi.FingerprintOf(ca))})
 		}
 		for _, ca := range s.Intermediates {
-			lines = append(lines, trustLine{s.Name, i == 0, ca.Subject.String(), false, ca.NotAfter, fmt.Sprintf("%x", coi.FingerprintOf(ca))})
+			lines = append(lines, trustLine{Site: s.Name, Own: i == 0, CA: ca.Subject.String(), Until: ca.NotAfter, Fingerprint: fmt.Sprintf("%x", coi.FingerprintOf(ca))})
+		}
+		for _, ca := range s.CoIRoots {
+			lines = append(lines, trustLine{Site: s.Name, Own: i == 0, CA: ca.Subject.String(), Root: true, CoIs: true, Until: ca.NotAfter, Fingerprint: fmt.Sprintf("%x", coi.FingerprintOf(ca))})
 		}
 	}
 	return lines

@@ -28,37 +28,48 @@ type authorityConfig struct {
 	Publish []string `toml:"publish"` // files to which cois.json is copied
 }
 
-// InitAuthority makes a CoI CA in a folder of its own. publish are files to
-// which the list for the lookup service is copied whenever it changes.
-func InitAuthority(path, site string, publish []string, now time.Time) (*Authority, error) {
-	ca, err := coi.NewCoIAuthority(site, now)
+// An AuthorityPlan says what InitAuthority makes.
+type AuthorityPlan struct {
+	Site    string   // alpha.example
+	Publish []string // files to which the list for the lookup service is copied whenever it changes
+}
+
+// InitAuthority makes a CoI CA in a folder of its own, whole or not at all.
+func InitAuthority(path string, p AuthorityPlan, now time.Time) (*Authority, error) {
+	ca, err := coi.NewCoIAuthority(p.Site, now)
 	if err != nil {
 		return nil, err
 	}
 	config := "# Files to which cois.json, the list for the lookup service, is copied whenever\n# it changes. Relative names count from this directory.\npublish = ["
-	for i, p := range publish {
+	for i, file := range p.Publish {
 		if i > 0 {
 			config += ", "
 		}
-		config += fmt.Sprintf("%q", abs(p))
+		config += fmt.Sprintf("%q", abs(file))
 	}
 	config += "]\n"
-	plan := RealmPlan{Role: RoleAuthority, Site: site, Config: []byte(config), Folder: []string{"certs"}}
-	if _, err := InitRealm(path, plan); err != nil {
-		return nil, err
-	}
-	r := &Realm{path: path, site: site, role: RoleAuthority}
-	if err := writePair(r.Path("root"), &coi.Issued{Cert: ca.Cert, Key: ca.Key}); err != nil {
-		return nil, err
-	}
-	a, err := OpenAuthority(path)
+	err = makeWhole(path, func(draft string) error {
+		r := &Realm{path: draft, site: p.Site, role: RoleAuthority}
+		if err := r.fill(RealmPlan{Config: []byte(config), Folder: []string{"certs"}}); err != nil {
+			return err
+		}
+		if err := writePair(r.Path("root"), &coi.Issued{Cert: ca.Cert, Key: ca.Key}); err != nil {
+			return err
+		}
+		issuer, err := newIssuer(ca, draft)
+		if err == nil {
+			err = issuer.SignCRL(DefaultCRLLife, now)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = (&Authority{Issuer: issuer, realm: r}).writeList(now)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.SignCRL(DefaultCRLLife, now); err != nil {
-		return nil, err
-	}
-	return a, a.Publish(now)
+	return OpenAuthority(path)
 }
 
 // OpenAuthority opens a CoI CA. A device CA's key beside it is refused.
@@ -193,27 +204,37 @@ type Publication struct {
 // Publish writes the list for the lookup service, here and where config.toml
 // says.
 func (a *Authority) Publish(now time.Time) error {
-	list, err := a.List(now)
+	data, err := a.writeList(now)
 	if err != nil {
 		return err
-	}
-	data, err := json.MarshalIndent(Publication{Site: a.realm.Site(), Made: now.UTC(), Certificates: list}, "", " ")
-	if err != nil {
-		return fmt.Errorf("publish CoI certificates: %w", err)
-	}
-	if len(data) > maxPublication {
-		return fmt.Errorf("publish CoI certificates: %d bytes, at most %d", len(data), maxPublication)
 	}
 	var config authorityConfig
 	if err := a.realm.ReadConfig(&config); err != nil {
 		return err
 	}
-	for _, path := range append([]string{"cois.json"}, config.Publish...) {
-		if err := replace(a.realm.Resolve(path), append(data, '\n')); err != nil {
-			return fmt.Errorf("publish CoI certificates: %w", err)
+	for _, path := range config.Publish {
+		if err := replace(a.realm.Resolve(path), data); err != nil {
+			return fmt.Errorf("the change is on record, but the lookup service does not have it yet (parley-pki coi publish tries again): %w", err)
 		}
 	}
 	return nil
+}
+
+// writeList writes cois.json.
+func (a *Authority) writeList(now time.Time) ([]byte, error) {
+	list, err := a.List(now)
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.MarshalIndent(Publication{Site: a.realm.Site(), Made: now.UTC(), Certificates: list}, "", " ")
+	if err != nil {
+		return nil, fmt.Errorf("publish CoI certificates: %w", err)
+	}
+	if len(data) >= maxPublication {
+		return nil, fmt.Errorf("publish CoI certificates: %d bytes, at most %d", len(data), maxPublication)
+	}
+	data = append(data, '\n')
+	return data, replace(a.realm.Path("cois.json"), data)
 }
 
 func readCertificate(path string) (*x509.Certificate, error) {

@@ -1,10 +1,12 @@
 package service
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/hpke"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,12 +28,17 @@ type CoIKey struct {
 	Private     crypto.Signer     // *ecdsa.PrivateKey or *rsa.PrivateKey
 	PostQuantum hpke.PrivateKey   // X-Wing, nil if there is none
 	File        string
+
+	// Certificates are those over this key, as the CoI CA issued them, newest
+	// last; none if they were not put beside the key yet.
+	Certificates []*x509.Certificate
 }
 
 // CoIKeys lists the private keys in the unwrap realm's folder keys/, by file:
 //
 //	keys/finance.20260101T120000000Z.key    private key in PEM; an X-Wing key may follow it
 //	keys/finance.20260101T120000000Z.csr    the request for its certificate
+//	keys/finance.20260101T120000000Z.crt    its certificate, in PEM; several after renewals
 //
 // Older keys of a CoI stay: what was wrapped to them is still opened with them.
 func (r *Realm) CoIKeys() ([]CoIKey, error) {
@@ -77,6 +84,21 @@ func (r *Realm) readCoIKey(file string) (CoIKey, error) {
 		return CoIKey{}, fmt.Errorf("read %s: %w", file, err)
 	}
 	k.SPKI = sha256.Sum256(spki)
+	data, err = readSmall(strings.TrimSuffix(file, ".key")+".crt", coi.MaxPEM)
+	if errors.Is(err, os.ErrNotExist) {
+		return k, nil
+	}
+	if err != nil {
+		return CoIKey{}, err
+	}
+	if k.Certificates, err = coi.ParseCertificatesPEM(data); err != nil {
+		return CoIKey{}, fmt.Errorf("read the certificate of %s: %w", file, err)
+	}
+	for _, c := range k.Certificates {
+		if !bytes.Equal(c.RawSubjectPublicKeyInfo, spki) {
+			return CoIKey{}, fmt.Errorf("the certificate beside %s is for another key", file)
+		}
+	}
 	return k, nil
 }
 

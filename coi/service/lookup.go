@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -58,6 +59,7 @@ type Lookup struct {
 type shownCoI struct {
 	subject *coi.Subject
 	active  bool
+	state   string // as the CoI CA wrote it: retired, revoked
 	status  []byte // the last OCSP answer, nil if none
 	next    time.Time
 	asked   time.Time
@@ -133,6 +135,19 @@ func (l *Lookup) Lookup(_ context.Context, req *connect.Request[lookupv1.LookupR
 		out.Cois = append(out.Cois, c)
 	}
 	return connect.NewResponse(out), nil
+}
+
+// Certificates returns all certificates that are shown now.
+func (l *Lookup) Certificates() []*x509.Certificate {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var out []*x509.Certificate
+	for _, list := range l.shown {
+		for _, s := range list {
+			out = append(out, s.subject.Leaf)
+		}
+	}
+	return out
 }
 
 // Problems lists what people who ask will miss: a file that can not be read, a

@@ -83,15 +83,28 @@ func (l *Lookup) load() error {
 	for name, list := range shown {
 		for _, s := range list {
 			for _, old := range l.shown[name] {
-				if bytes.Equal(old.subject.Leaf.Raw, s.subject.Leaf.Raw) {
-					s.status, s.next, s.asked, s.trouble = old.status, old.next, old.asked, old.trouble
-				}
+				s.inherit(old)
 			}
 		}
 	}
 	l.shown, l.stamp, l.broken = shown, now, nil
 	l.config.Logger.Info("list of CoIs read", "cois", len(shown))
 	return nil
+}
+
+// inherit takes over the status that was had for the same certificate. Where
+// the CoI CA has changed its mind about it since, it is asked for anew at once,
+// and a revoked one is not shown with what was said before.
+func (s *shownCoI) inherit(old *shownCoI) {
+	if !bytes.Equal(old.subject.Leaf.Raw, s.subject.Leaf.Raw) {
+		return
+	}
+	if old.state == s.state {
+		s.asked = old.asked
+	} else if s.state == "revoked" {
+		return
+	}
+	s.status, s.next, s.trouble = old.status, old.next, old.trouble
 }
 
 // breaks notes why the file can not be read; it says so once.
@@ -163,7 +176,7 @@ func (l *Lookup) verify(trust *coi.Trust, c CoICertificate) (*shownCoI, error) {
 	if subject.URI != c.Name || subject.Site != l.config.Site {
 		return nil, fmt.Errorf("it is of %s", subject.URI)
 	}
-	return &shownCoI{subject: subject, active: c.State == "active", trouble: errNotAsked}, nil
+	return &shownCoI{subject: subject, active: c.State == "active", state: c.State, trouble: errNotAsked}, nil
 }
 
 // staple asks for the status of every certificate that is due, one after the
@@ -176,7 +189,7 @@ func (l *Lookup) staple(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		der, status, err := askStatus(ctx, l.config.Client, statusQuestion{l.config.OCSP, s.subject.Leaf, s.subject.Issuer, l.config.Now})
+		der, status, err := AskStatus(ctx, l.config.Client, StatusQuestion{URL: l.config.OCSP, Cert: s.subject.Leaf, Issuer: s.subject.Issuer, Now: l.config.Now})
 		l.mu.Lock()
 		changed := (s.trouble == nil) != (err == nil)
 		s.asked, s.trouble = l.config.Now(), err

@@ -20,8 +20,11 @@ const statusWithin = 10 * time.Second
 
 // PeerClient makes an HTTP client that talks to certificate services of a site
 // alone, as trust vouches for them: names of hosts do not count. The caller
-// closes its idle connections at the end.
+// closes its idle connections at the end. now may be nil: then it is time.Now.
 func PeerClient(trust *coi.Trust, site string, now func() time.Time) *http.Client {
+	if now == nil {
+		now = time.Now
+	}
 	return &http.Client{Timeout: statusWithin, Transport: &http.Transport{
 		ForceAttemptHTTP2: true,
 		TLSClientConfig: &tls.Config{
@@ -38,27 +41,26 @@ func PeerClient(trust *coi.Trust, site string, now func() time.Time) *http.Clien
 	}}
 }
 
-// AskStatus asks an OCSP responder about a certificate that issuer signed, with
-// a nonce, and returns its answer and what it says: checked, and not older than
-// the question.
-func AskStatus(ctx context.Context, client *http.Client, url string, cert, issuer *x509.Certificate) ([]byte, coi.Status, error) {
-	return askStatus(ctx, client, statusQuestion{url, cert, issuer, time.Now})
+// A StatusQuestion is what an OCSP responder is asked.
+type StatusQuestion struct {
+	URL          string            // of the responder
+	Cert, Issuer *x509.Certificate // the certificate, and the CA that signed it
+	Now          func() time.Time  // nil is time.Now
 }
 
-type statusQuestion struct {
-	url          string
-	cert, issuer *x509.Certificate
-	now          func() time.Time
-}
-
-func askStatus(ctx context.Context, client *http.Client, q statusQuestion) ([]byte, coi.Status, error) {
+// AskStatus asks an OCSP responder about a certificate, with a nonce, and
+// returns its answer and what it says, after all checks of coi.CheckStatus.
+func AskStatus(ctx context.Context, client *http.Client, q StatusQuestion) ([]byte, coi.Status, error) {
+	if q.Now == nil {
+		q.Now = time.Now
+	}
 	nonce := make([]byte, coi.NonceSize)
 	rand.Read(nonce)
-	der, err := coi.NewStatusRequest(q.cert, q.issuer, nonce)
+	der, err := coi.NewStatusRequest(q.Cert, q.Issuer, nonce)
 	if err != nil {
 		return nil, coi.Status{}, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, q.url, bytes.NewReader(der))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, q.URL, bytes.NewReader(der))
 	if err != nil {
 		return nil, coi.Status{}, fmt.Errorf("ask for status: %w", err)
 	}
@@ -69,15 +71,15 @@ func askStatus(ctx context.Context, client *http.Client, q statusQuestion) ([]by
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, coi.Status{}, fmt.Errorf("ask for status: %s answers %s", q.url, resp.Status)
+		return nil, coi.Status{}, fmt.Errorf("ask for status: %s answers %s", q.URL, resp.Status)
 	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, coi.MaxStatus+1))
 	if err != nil {
 		return nil, coi.Status{}, fmt.Errorf("ask for status: %w", err)
 	}
-	status, err := coi.CheckStatus(answer, q.cert, q.issuer, coi.StatusOptions{Now: q.now(), Nonce: nonce})
+	status, err := coi.CheckStatus(answer, q.Cert, q.Issuer, coi.StatusOptions{Now: q.Now(), Nonce: nonce})
 	if err != nil {
-		return nil, coi.Status{}, fmt.Errorf("status from %s: %w", q.url, err)
+		return nil, coi.Status{}, fmt.Errorf("status from %s: %w", q.URL, err)
 	}
 	return answer, status, nil
 }

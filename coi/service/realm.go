@@ -197,7 +197,7 @@ func (r *Realm) ReadConfig(into any) error {
 // error says how to get one.
 func (r *Realm) Certificate() (tls.Certificate, error) {
 	if _, err := os.Stat(r.Path("tls.crt")); err != nil {
-		return tls.Certificate{}, fmt.Errorf("%s has no HTTPS certificate yet: the site's administrator makes it with parley-pki service-cert %s --csr %s --out %s", r.path, r.role, r.Path("tls.csr"), r.Path("tls.crt"))
+		return tls.Certificate{}, fmt.Errorf("%s has no HTTPS certificate yet: the site's administrator makes it with parley-pki certify service %s --csr %s --out %s", r.path, r.role, r.Path("tls.csr"), r.Path("tls.crt"))
 	}
 	if err := private(r.Path("tls.key")); err != nil {
 		return tls.Certificate{}, err

@@ -59,7 +59,7 @@ func (c *StatusClient) Check(ctx context.Context, cert, issuer *x509.Certificate
 	if issuer == nil {
 		return errors.New("the certificate's issuer is not known")
 	}
-	_, status, err := askStatus(ctx, c.Client(name.Site), statusQuestion{url, cert, issuer, func() time.Time { return now }})
+	_, status, err := AskStatus(ctx, c.Client(name.Site), StatusQuestion{URL: url, Cert: cert, Issuer: issuer, Now: func() time.Time { return now }})
 	if err != nil {
 		return err
 	}
