@@ -6,13 +6,16 @@ FUZZTIME ?= 10s
 BENCH    ?= send
 CONFIG   ?= parleyd.toml
 
-.PHONY: help bin check test fuzz sim bench demo run gen clean
+.PHONY: help bin hsm check test fuzz sim bench demo run gen clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bin: ## build the programs into ./bin
 	go build -o bin/ ./cmd/...
+
+hsm: ## build ./bin/parley-hsm for PKCS #11: needs a C compiler
+	CGO_ENABLED=1 go build -o bin/ ./cmd/parley-hsm
 
 check: ## formatting, vet and the house style: seconds
 	@unformatted=$$(gofmt -l .) || exit 1; \
