@@ -97,7 +97,7 @@ func (b *unwrapBench) run(ctx context.Context) (err error) {
 	began, cpu := time.Now(), cpuTime("self")
 	err = b.ask(ctx)
 	took := time.Since(began)
-	cpu = cpuTime("self")-cpu
+	cpu = cpuTime("self") - cpu
 	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
