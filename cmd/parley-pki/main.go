@@ -76,7 +76,8 @@ a CA, services and administrators of their own, each with another --dir:
 	cmd.AddCommand(t.coiCommand(), t.lookupCommand(), t.ocspCommand(), t.revokeCommand(), t.crlCommand(),
 		t.certifyCommand(), t.statusCommand())
 	cmd.AddCommand(t.initCommand(), t.nodeCommand(), t.trustCommand(), t.codeCommand(), t.enrollCommand(),
-		t.showCommand(), t.exportCommand(), versionCommand())
+		t.showCommand(), t.exportCommand(), versionCommand(),
+		t.unwrapCommand(), t.entitleCommand(), t.botsCommand(), t.logCommand())
 	return cmd
 }
 

@@ -140,3 +140,12 @@ func signedIn(tail []byte, v note.Verifier) bool {
 		at++
 	}
 }
+
+// HashRoom names a room as the log in a directory does.
+func HashRoom(dir, room string) ([32]byte, error) {
+	salt, err := auditSalt(dir)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return hashRoom(salt, room), nil
+}

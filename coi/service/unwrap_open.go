@@ -156,12 +156,10 @@ func (u *Unwrap) openKeys(_ context.Context, a *asking) error {
 // id, recipients and context. Where all of the key comes out, it must be the one
 // that the record commits to.
 func openPart(p *proof, keys []HeldKey) ([]byte, error) {
-	r := p.record
-	binding := wrap.Binding{Room: string(r.Room), Epoch: uint64(r.Epoch), KeyID: r.KeyID, Recipients: r.BindingHash()}
 	err := wrap.ErrOpen
 	for i := range keys {
 		var part []byte
-		if part, err = wrap.Open(r.Envelope, keys[i].wrapKey(), binding); err == nil {
+		if part, err = wrap.Open(p.record.Envelope, keys[i].wrapKey(), p.binding()); err == nil {
 			return part, checkPart(p, part)
 		}
 		if !errors.Is(err, wrap.ErrOpen) {
@@ -169,6 +167,12 @@ func openPart(p *proof, keys []HeldKey) ([]byte, error) {
 		}
 	}
 	return nil, err
+}
+
+// binding is what the record's envelope has to be bound to.
+func (p *proof) binding() wrap.Binding {
+	r := p.record
+	return wrap.Binding{Room: string(r.Room), Epoch: uint64(r.Epoch), KeyID: r.KeyID, Recipients: r.BindingHash()}
 }
 
 // checkPart recomputes the key id of what came out.

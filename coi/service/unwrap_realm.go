@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/coi"
+	"parley/coi/hsm"
 )
 
 // UnwrapSettings is config.toml of an unwrap realm.
@@ -26,6 +27,9 @@ type UnwrapSettings struct {
 		User   Quota `toml:"user"`
 		CoI    Quota `toml:"coi"`
 	} `toml:"quota"`
+	// Token is the socket of a parley-hsm whose keys are used beside those in
+	// files; empty uses none.
+	Token string `toml:"token"`
 	// Cases says who approves cases; nobody, if it is left out.
 	Cases CaseSettings `toml:"cases"`
 }
@@ -63,6 +67,8 @@ const unwrapConfig = `# The unwrap service of %s. Every setting is optional but 
 
 # keep_status = "30s"      # use a good answer again for so long; it is asked each time otherwise
 
+# token = "hsm.sock"       # keys that parley-hsm keeps in a PKCS #11 token
+
 # How many keys may be had at once, and how many more each second.
 # [quota.device]
 # burst = 5000
@@ -97,11 +103,26 @@ func (r *Realm) ServiceURI(s *UnwrapSettings) string {
 	return coi.Name{Purpose: coi.Service, Site: r.Site(), Local: s.Name}.URI()
 }
 
-// UnwrapConfig puts together what an unwrap service runs on. The log is open
-// then, and the caller closes it.
-func (r *Realm) UnwrapConfig(s *UnwrapSettings) (UnwrapConfig, error) {
+// UnwrapConfig puts together what an unwrap service runs on. The log and the
+// connections to a token are open then, and stop closes them, after the service.
+func (r *Realm) UnwrapConfig(s *UnwrapSettings) (c UnwrapConfig, stop func() error, err error) {
+	keys := &keyFiles{realm: r}
+	if s.Token != "" {
+		if keys.token, err = hsm.Dial(r.Resolve(s.Token)); err != nil {
+			return c, nil, fmt.Errorf("token: %w", err)
+		}
+	}
+	if c, err = r.unwrapConfig(s, keys); err != nil {
+		keys.close()
+		return c, nil, err
+	}
+	return c, func() error { keys.close(); return c.Log.Close() }, nil
+}
+
+// unwrapConfig is UnwrapConfig once the token is reached.
+func (r *Realm) unwrapConfig(s *UnwrapSettings, keys *keyFiles) (UnwrapConfig, error) {
 	c := UnwrapConfig{
-		Service: r.ServiceURI(s), Trust: r.Trust, Keys: (&keyFiles{realm: r, settings: s}).ring,
+		Service: r.ServiceURI(s), Trust: r.Trust, Keys: keys.ring,
 		State:  NewUnwrapState(time.Now()),
 		Quotas: Quotas{Device: s.Quota.Device, User: s.Quota.User, CoI: s.Quota.CoI},
 	}
@@ -143,8 +164,8 @@ func (r *Realm) statusClient(s *UnwrapSettings) (*StatusClient, error) {
 
 // keyFiles reads a realm's keys again when the folder has changed.
 type keyFiles struct {
-	realm    *Realm
-	settings *UnwrapSettings
+	realm *Realm
+	token *hsm.Client // nil for none
 
 	mu    sync.Mutex // guards the rest
 	stamp time.Time
@@ -175,6 +196,38 @@ func (k *keyFiles) ring() (*KeyRing, error) {
 		h.PQ, h.From = f.PostQuantum, f.File
 		held = append(held, h)
 	}
-	k.last, k.stamp = NewKeyRing(held...), stamp
+	tokens, err := k.tokenKeys()
+	if err != nil {
+		return nil, err
+	}
+	k.last, k.stamp = NewKeyRing(append(held, tokens...)...), stamp
 	return k.last, nil
+}
+
+// tokenKeys are the keys of the token. They come after those in files: a CoI
+// that has both is moving into the token.
+func (k *keyFiles) tokenKeys() ([]HeldKey, error) {
+	if k.token == nil {
+		return nil, nil
+	}
+	var held []HeldKey
+	for _, key := range k.token.Keys() {
+		name := key.Name
+		if coi.CheckLabel(name) == nil {
+			name = coi.Name{Purpose: coi.CoI, Site: k.realm.Site(), Local: name}.URI()
+		}
+		h, err := NewHeldKey(name, key.Public, key.Private)
+		if err != nil {
+			return nil, fmt.Errorf("token: %w", err)
+		}
+		h.From = "token"
+		held = append(held, h)
+	}
+	return held, nil
+}
+
+func (k *keyFiles) close() {
+	if k.token != nil {
+		k.token.Close()
+	}
 }

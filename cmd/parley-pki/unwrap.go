@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"parley/coi"
+	"parley/coi/service"
+)
+
+func (t *tool) unwrapCommand() *cobra.Command {
+	var f serviceFlags
+	cmd := &cobra.Command{
+		Use:   "unwrap [--listen ADDRESS]",
+		Short: "Run the unwrap service, which holds the CoIs' private keys",
+		Long: `unwrap opens room keys that are wrapped to the site's Communities of Interest: for
+devices that show a place in the room and are entitled to the CoI, and for cases
+that enough approvers have signed. Every use is in its log before a key is
+touched. It has a directory of its own, with an administrator of its own, and
+starts only where no other role's key lies in it.
+
+  parley-pki unwrap init --dir unwrap --site alpha.example --bundle alpha.pem
+  parley-pki coi request finance --dir unwrap             # goes to the CoI CA
+  parley-pki entitle grant --dir unwrap --coi finance mimi://alpha.example
+  parley-pki unwrap --dir unwrap --listen 127.0.0.1:7446
+
+Several instances, each with its own directory and log and the same CoI keys, may
+run side by side; clients go round them.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return t.unwrap(cmd, &f) },
+	}
+	f.add(cmd, "127.0.0.1:7446")
+	cmd.AddCommand(t.unwrapInitCommand())
+	return cmd
+}
+
+// unwrap runs the service until the command's context ends.
+func (t *tool) unwrap(cmd *cobra.Command, f *serviceFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	log := f.logger(cmd.ErrOrStderr())
+	realm, err := service.OpenRealm(t.dir, service.RoleUnwrap)
+	if err != nil {
+		return err
+	}
+	if err := realm.CheckApart(); err != nil {
+		return err
+	}
+	settings, err := realm.Settings()
+	if err != nil {
+		return err
+	}
+	c, stop, err := realm.UnwrapConfig(settings)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	c.Logger = log
+	u, err := service.NewUnwrap(c)
+	if err != nil {
+		return err
+	}
+	ring, err := c.Keys()
+	if err != nil {
+		return err
+	}
+	if len(ring.Names()) == 0 {
+		log.Warn("no CoI key is here yet: make one with parley-pki coi request")
+	}
+	return f.run(cmd, running{realm: realm, handler: u.Handler()})
+}
+
+func (t *tool) unwrapInitCommand() *cobra.Command {
+	var f initFlags
+	cmd := &cobra.Command{
+		Use:   "init --dir DIR --site DOMAIN",
+		Short: "Make the directory of an unwrap service",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			plan, err := f.plan(service.RoleUnwrap)
+			if err != nil {
+				return err
+			}
+			r, err := service.InitUnwrap(t.dir, plan)
+			if err != nil {
+				return err
+			}
+			public, err := service.AuditPublic(r.Audit())
+			if err != nil {
+				return err
+			}
+			realmMade(cmd.OutOrStdout(), r, plan.Bundle != nil,
+				"Make a CoI's key, and have the CoI CA certify it: parley-pki coi request finance --dir "+quote(t.dir),
+				"Say who may use it: parley-pki entitle grant --dir "+quote(t.dir)+" --coi finance "+quote("mimi://"+r.Site()),
+				"Give the log's public key to witnesses: "+public)
+			return nil
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+// parseCoI takes a CoI's URI, or its local name at a site.
+func parseCoI(s, site string) (string, error) {
+	if coi.CheckLabel(s) == nil && site != "" {
+		s = coi.Name{Purpose: coi.CoI, Site: site, Local: s}.URI()
+	}
+	n, err := coi.ParseName(s)
+	if err != nil || n.Purpose != coi.CoI {
+		return "", fmt.Errorf("--coi %q: write it like finance, or mimi://alpha.example/c/finance", s)
+	}
+	return s, nil
+}
