@@ -157,6 +157,9 @@ func (d *Device) Send(id groups.RoomID, contents ...Content) ([]Message, error) 
 
 // enqueue puts one message into the outbox.
 func (r *room) enqueue(tx Tx, c Content, d *Device) (*item, error) {
+	if r.State == RoomReading {
+		return nil, readingError(r.Room)
+	}
 	if r.State == RoomClosed {
 		return nil, closedError(r.Room, r.Why)
 	}

@@ -37,7 +37,7 @@ func (d *Device) Room(id groups.RoomID) (RoomInfo, error) {
 
 // viewGroup loads a room's group for reading; a closed room has none.
 func (d *Device) viewGroup(r *room) error {
-	if r.State == RoomClosed || r.group != nil && !r.stale {
+	if r.State == RoomClosed || r.State == RoomReading || r.group != nil && !r.stale {
 		return nil
 	}
 	return d.cfg.Store.View(func(tx Tx) error {
@@ -129,6 +129,9 @@ func (d *Device) Members(id groups.RoomID) ([]Member, error) {
 	r := d.rooms[id]
 	if r == nil {
 		return nil, notIn(id)
+	}
+	if r.State == RoomReading {
+		return nil, readingError(id)
 	}
 	if r.State == RoomClosed {
 		return nil, closedError(id, r.Why)

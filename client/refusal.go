@@ -112,3 +112,8 @@ func textOf(err error) string {
 	}
 	return err.Error()
 }
+
+// readingError says that only members do that.
+func readingError(room groups.RoomID) *groups.Error {
+	return groups.Errorf(groups.Denied, "this device reads %s without being a member of it", room)
+}

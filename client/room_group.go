@@ -16,6 +16,9 @@ func (d *Device) openGroup(tx Tx, r *room) error {
 	if r.group != nil {
 		return nil
 	}
+	if r.State == RoomReading {
+		return readingError(r.Room)
+	}
 	if r.State == RoomClosed {
 		return closedError(r.Room, r.Why)
 	}

@@ -15,9 +15,10 @@ const (
 	RoomCreating RoomState = iota + 1 // its create entry has not been accepted yet
 	RoomLive                          // this device is a member
 	RoomClosed                        // it is no longer; the history stays
+	RoomReading                       // it never was: its policy lets this device read
 )
 
-var roomStateNames = [...]string{"", "creating", "live", "closed"}
+var roomStateNames = [...]string{"", "creating", "live", "closed", "reading"}
 
 // String returns the state's name.
 func (s RoomState) String() string { return roomStateNames[min(int(s), len(roomStateNames)-1)] }

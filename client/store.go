@@ -58,6 +58,7 @@ const (
 	TableWishes                   // people to be added
 	TableBlobs                    // pieces of files to be uploaded
 	TableKeys                     // key records, by epoch
+	TablePast                     // messages from before our time that are not opened yet
 	NumTables
 )
 
@@ -65,7 +66,7 @@ const (
 func (t Table) String() string {
 	names := [...]string{
 		"identity", "key_packages", "rooms", "groups", "pending", "log",
-		"messages", "ids", "outbox", "wishes", "blobs", "keys",
+		"messages", "ids", "outbox", "wishes", "blobs", "keys", "past",
 	}
 	if t < NumTables {
 		return names[t]

@@ -192,7 +192,7 @@ func (d *Device) follows(id groups.RoomID) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := d.rooms[id]
-	return r != nil && r.State != RoomClosed && !r.parked
+	return r != nil && r.State != RoomClosed && r.State != RoomReading && !r.parked
 }
 
 // gap opens the tail again at the cursors; a room that goes on lacking entries
