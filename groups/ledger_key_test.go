@@ -25,14 +25,17 @@ func TestE16_TheRecordsOfARoomAreAChain(t *testing.T) {
 		"left out":    func(r *KeyRecord) { r.Prev = first.Hash() },
 		"begun anew":  func(r *KeyRecord) { r.Prev = Hash{} },
 		"forked":      func(r *KeyRecord) { r.Prev[0] ^= 1 },
-		"back-dated":  func(r *KeyRecord) { r.CreatedAt = second.CreatedAt - 1 },
-		"long ago":    func(r *KeyRecord) { r.CreatedAt -= uint64(2 * ClockSkew / time.Millisecond) },
+		"back-dated":  func(r *KeyRecord) { r.CreatedAt, r.NotAfter = second.CreatedAt-1, second.NotAfter-1 },
 		"in a while":  func(r *KeyRecord) { r.CreatedAt += uint64(2 * ClockSkew / time.Millisecond) },
 		"ends before": func(r *KeyRecord) { r.NotAfter = r.CreatedAt },
 	} {
 		sub, _ := a.commitKey(w.hub, mls.CommitOptions{}, KeyRotatedByUser, change)
 		w.refuse(sub, Invalid, name)
 	}
+	w.now = w.now.Add(time.Hour)
+	sub, _ := a.commitKey(w.hub, mls.CommitOptions{}, KeyRotatedByUser)
+	w.refuse(sub, Invalid, "long ago, and after the last")
+	w.now = w.now.Add(-time.Hour)
 	sub, p := a.commitKey(w.hub, mls.CommitOptions{}, KeyRotatedByUser)
 	step := w.advance(a, sub, p, ph, b)
 	if step.KeyRecord.Prev != second.Hash() {
@@ -198,13 +201,28 @@ func TestE11_AnyMemberRestoresTheRoom(t *testing.T) {
 	for _, d := range []*device{a, ph, b} {
 		w.refuse(d.message(w.hub, "two"), KeyStale, "a worn key")
 	}
+	late := ph.message(w.hub, "late, under a worn key")
 	w.expire()
 	sub, pending := b.commitKey(w.hub, mls.CommitOptions{}, KeyRotatedByPolicy, func(r *KeyRecord) {
 		r.CreatedAt = uint64(w.now.UnixMilli())
 		r.NotAfter = p.KeyEnd(r.CreatedAt)
 	})
 	w.advance(b, sub, pending, a, ph)
+	w.refuse(late, KeyStale, "a message under a worn key, in the grace of the next")
 	w.take(ph.message(w.hub, "restored"))
+}
+
+// A committer's new key signs the record of its commit, not the one before: the
+// record has to verify under the leaf of its own epoch's tree.
+func TestARecordIsSignedByTheLeafOfItsEpoch(t *testing.T) {
+	w, a, _, _ := coiRoom(t, coiPolicy())
+	old, fresh := a.id, newDevice(t, laptop).id
+	sub, p := a.commit(w.hub, mls.CommitOptions{Leaf: mls.LeafOptions{Identity: &fresh}})
+	w.refuse(a.with(sub, a.record(w.hub, p.Next, KeyRotatedByUser)), Invalid, "signed by the key before")
+	a.id = fresh
+	good := a.with(sub, a.record(w.hub, p.Next, KeyRotatedByUser))
+	a.id = old
+	w.take(good)
 }
 
 // "Admin sets max and default lifetime per security context; a context cannot
