@@ -75,7 +75,7 @@ var errShrunk = errors.New("the file has become shorter: lines that were read ar
 // safe for many goroutines.
 type lines[T any] struct {
 	path string
-	each func(T) // called for every line, once, in order, under mu
+	each func(T) error // called for every line, once, in order, under mu
 
 	mu   sync.Mutex // guards the rest
 	size int64      // of the lines that were read
@@ -124,12 +124,17 @@ func (l *lines[T]) read(r io.Reader) (changed bool, err error) {
 			dec := json.NewDecoder(bytes.NewReader(line))
 			dec.DisallowUnknownFields()
 			err = dec.Decode(&v)
+			if _, more := dec.Token(); err == nil && more != io.EOF {
+				err = errors.New("there is more on the line than one object")
+			}
+		}
+		if err == nil {
+			err = l.each(v)
 		}
 		if err != nil {
 			l.bad = fmt.Errorf("read %s: byte %d: %w", l.path, l.size, err)
 			return changed, l.bad
 		}
-		l.each(v)
 		l.size += int64(len(line))
 		changed = true
 	}

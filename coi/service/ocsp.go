@@ -26,6 +26,9 @@ const (
 	ocspResponseType = "application/ocsp-response"
 )
 
+// errNoSerial says that a record is of no certificate.
+var errNoSerial = errors.New("a record without a serial")
+
 // An OCSPCA is one CA that a responder answers for.
 type OCSPCA struct {
 	Name      string         // of its list: /crl/NAME; required
@@ -91,7 +94,7 @@ func NewOCSP(c OCSPConfig) (*OCSP, error) {
 			return nil, fmt.Errorf("responder of %s: %w", ca.Name, err)
 		}
 		a := &ocspCA{OCSPCA: ca, good: map[string]bool{}, ended: map[string]revocationAt{}}
-		a.issued = lines[Record]{path: ca.Issued, each: func(r Record) { a.good[r.Serial] = true }}
+		a.issued = lines[Record]{path: ca.Issued, each: a.issue}
 		a.revoked = lines[RevokedRecord]{path: ca.Revoked, each: a.revoke}
 		if err := a.refresh(); err != nil {
 			return nil, fmt.Errorf("records of %s: %w", ca.Name, err)
@@ -101,17 +104,30 @@ func NewOCSP(c OCSPConfig) (*OCSP, error) {
 	return o, nil
 }
 
+// issue takes a line of issued.jsonl.
+func (a *ocspCA) issue(r Record) error {
+	if r.Serial == "" {
+		return errNoSerial
+	}
+	a.good[r.Serial] = true
+	return nil
+}
+
 // revoke takes a line of revoked.jsonl. A reason that can not be read does not
 // make the certificate good.
-func (a *ocspCA) revoke(r RevokedRecord) {
+func (a *ocspCA) revoke(r RevokedRecord) error {
+	if r.Serial == "" {
+		return errNoSerial
+	}
 	if _, again := a.ended[r.Serial]; again {
-		return
+		return nil
 	}
 	why, err := coi.ParseRevocation(r.Reason)
 	if err != nil {
 		why = coi.Unspecified
 	}
 	a.ended[r.Serial] = revocationAt{r.At, why}
+	return nil
 }
 
 // refresh reads what was appended to the files since.

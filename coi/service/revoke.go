@@ -77,7 +77,10 @@ func (i *Issuer) Issued() ([]Record, error) {
 // Revoked returns what was revoked, in order.
 func (i *Issuer) Revoked() ([]RevokedRecord, error) {
 	var out []RevokedRecord
-	l := &lines[RevokedRecord]{path: filepath.Join(i.dir, revokedFile), each: func(r RevokedRecord) { out = append(out, r) }}
+	l := &lines[RevokedRecord]{path: filepath.Join(i.dir, revokedFile), each: func(r RevokedRecord) error {
+		out = append(out, r)
+		return nil
+	}}
 	_, err := l.refresh()
 	return out, err
 }
