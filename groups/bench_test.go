@@ -31,3 +31,13 @@ func BenchmarkAcceptCommit(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkParseRoomID is the check of a name that every submission brings.
+func BenchmarkParseRoomID(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseRoomID("mimi://alpha.example/r/bench12"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -130,9 +130,9 @@ func SignHeads(heads []Head, s HeadSigner) ([]SignedHead, error) {
 	if err != nil {
 		return nil, Errorf(Internal, "sign heads: %w", err)
 	}
-	signed := make([]SignedHead, len(heads))
+	signed, certificate := make([]SignedHead, len(heads)), s.Certificate()
 	for i := range heads {
-		signed[i] = SignedHead{heads[i], uint32(i), paths[i], s.Certificate(), sig}
+		signed[i] = SignedHead{heads[i], uint32(i), paths[i], certificate, sig}
 	}
 	return signed, nil
 }

@@ -63,14 +63,15 @@ func NewCoIID(site SiteID, coi string) (CoIID, error) {
 // hyphens, at least two, at most 200 bytes. It also takes the site's URI.
 func ParseSiteID(s string) (SiteID, error) {
 	host := strings.TrimPrefix(s, scheme)
-	labels := strings.Split(host, ".")
-	if len(host) > 200 || len(labels) < 2 {
-		return "", nameError("site", s, "a domain such as alpha.example")
-	}
-	for _, l := range labels {
-		if !validLabel(l) || strings.ContainsAny(l, "_") {
+	labels := 0
+	for rest, more := host, true; more; labels++ {
+		var l string
+		if l, rest, more = strings.Cut(rest, "."); !validLabel(l) || strings.Contains(l, "_") {
 			return "", nameError("site", s, "a domain such as alpha.example")
 		}
+	}
+	if len(host) > 200 || labels < 2 {
+		return "", nameError("site", s, "a domain such as alpha.example")
 	}
 	return SiteID(host), nil
 }
@@ -153,28 +154,31 @@ func segment(uri string, n int) string {
 }
 
 func parseURI(s, noun, kind string, labels int) error {
-	example := map[string]string{
+	rest, ok := strings.CutPrefix(s, scheme)
+	site, rest, _ := strings.Cut(rest, "/")
+	given, rest, more := strings.Cut(rest, "/")
+	if !ok || len(s) > MaxName || given != kind || strings.Count(rest, "/") != labels-1 {
+		return nameError(noun, s, exampleURI(kind))
+	}
+	if _, err := ParseSiteID(site); err != nil {
+		return err
+	}
+	for more {
+		var label string
+		if label, rest, more = strings.Cut(rest, "/"); !validLabel(label) {
+			return nameError(noun, s, exampleURI(kind))
+		}
+	}
+	return nil
+}
+
+// exampleURI shows what a name of a kind looks like.
+func exampleURI(kind string) string {
+	return map[string]string{
 		"u": "mimi://alpha.example/u/alice", "d": "mimi://alpha.example/d/alice/laptop",
 		"r": "mimi://alpha.example/r/ops", "n": "mimi://alpha.example/n/a1",
 		"c": "mimi://alpha.example/c/finance",
 	}[kind]
-	rest, ok := strings.CutPrefix(s, scheme)
-	if !ok || len(s) > MaxName {
-		return nameError(noun, s, example)
-	}
-	parts := strings.Split(rest, "/")
-	if len(parts) != 2+labels || parts[1] != kind {
-		return nameError(noun, s, example)
-	}
-	if _, err := ParseSiteID(parts[0]); err != nil {
-		return err
-	}
-	for _, p := range parts[2:] {
-		if !validLabel(p) {
-			return nameError(noun, s, example)
-		}
-	}
-	return nil
 }
 
 // validLabel says whether l is [a-z0-9] followed by [a-z0-9._-], as short as
