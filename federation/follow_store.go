@@ -45,7 +45,7 @@ func parsePiece(lane int, m *linkv1.RoomEntries) piece {
 		for _, a := range m.Attachments {
 			size += len(a)
 		}
-		p.entries = append(p.entries, joined{groups.Replica{Entry: e, Attachments: m.Attachments}, size})
+		p.entries = append(p.entries, joined{groups.Replica{Entry: e, Bytes: b, Attachments: m.Attachments}, size})
 		p.bytes += size
 	}
 	return p

@@ -55,6 +55,7 @@ type Welcome struct {
 // A Replica is an entry on its way to a follower, with what its body names.
 type Replica struct {
 	Entry       *Entry
+	Bytes       []byte // what Entry was parsed from, to be stored as it is; nil: Entry is encoded
 	Attachments [][]byte
 }
 

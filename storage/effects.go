@@ -9,13 +9,17 @@ import (
 
 // opFor turns a step of the room's ledger into an op: the entry, and the rows
 // of what follows from it, which land in the same transaction. Everything but
-// the entry and the bytes it names could be made again from the log.
-func (s *Store) opFor(r *room, st *groups.Step) (*op, error) {
+// the entry and the bytes it names could be made again from the log. The entry
+// is stored as bytes, or encoded if that is nil.
+func (s *Store) opFor(r *room, st *groups.Step, bytes []byte) (*op, error) {
 	head := st.Next.Head()
 	e := &st.Entry
+	if bytes == nil {
+		bytes = e.Marshal()
+	}
 	o := &op{
 		room: r, next: st.Next, head: head,
-		stored: groups.Stored{Seq: e.Seq, Kind: e.Kind, Bytes: e.Marshal()},
+		stored: groups.Stored{Seq: e.Seq, Kind: e.Kind, Bytes: bytes},
 	}
 	if e.Kind == groups.KindCommit || e.Kind == groups.KindCreate {
 		if err := s.commitRows(r, o, st); err != nil {

@@ -179,7 +179,7 @@ func (s *Store) verified(r *room, rep *groups.Replica, signed *groups.Head) (*op
 				r.id, head.Seq, want.Hash, head.Hash)
 		}
 	}
-	o, err := s.opFor(r, st)
+	o, err := s.opFor(r, st, rep.Bytes)
 	if err == nil {
 		o.key = newSubmissionKey(st.Stamp.Device, st.Stamp.ID)
 	}

@@ -91,7 +91,7 @@ func (s *Store) accept(r *room, sub *groups.Submission) (*op, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.opFor(r, st)
+	return s.opFor(r, st, nil)
 }
 
 // enqueue moves the room to the op's state and queues it. Its place in the
