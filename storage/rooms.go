@@ -50,6 +50,16 @@ func errNoRoom(id groups.RoomID) error {
 	return groups.Errorf(groups.NotFound, "%s is not known to this node", id)
 }
 
+// Orders says whether a room is known here, and whether this node gives it its
+// order: what every submission asks before anything else.
+func (s *Store) Orders(id groups.RoomID) (known, owned bool) {
+	r := s.find(id)
+	if r == nil || r.view.Load().last.Seq == 0 && r.parked.Load() == nil {
+		return false, false
+	}
+	return true, r.owned
+}
+
 // Room returns what this node knows of a room, NotFound if nothing.
 func (s *Store) Room(id groups.RoomID) (groups.RoomInfo, error) {
 	r := s.find(id)

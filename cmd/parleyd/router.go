@@ -28,8 +28,8 @@ func (r *router) Submit(sub groups.Submission, done func(groups.Outcome)) {
 			"%s would be a room of %s: make it with a device of that site", sub.Room, sub.Room.Site())})
 		return
 	}
-	info, err := r.store.Room(sub.Room)
-	if info.Owned || sub.Kind == groups.KindCreate && err != nil {
+	known, owned := r.store.Orders(sub.Room)
+	if owned || sub.Kind == groups.KindCreate && !known {
 		r.store.Submit(sub, done)
 		return
 	}
