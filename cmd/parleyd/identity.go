@@ -28,6 +28,8 @@ type identity struct {
 
 	mu      sync.RWMutex
 	signers map[groups.Hash]signer // at most maxSigners; a full map refuses new ones
+
+	proven provenHeads
 }
 
 // maxSigners bounds the ordering certificates known at a time: a site has a
@@ -137,9 +139,13 @@ func (id *identity) VerifyHeads(site groups.SiteID, by, root groups.Hash, sig []
 	if !ok || s.site != site {
 		return groups.Errorf(groups.Denied, "heads of %s: no ordering certificate %s of that site is known", site, by)
 	}
+	if id.proven.known(by, root, sig) {
+		return nil
+	}
 	if err := coi.VerifySignature(s.key, groups.HeadsTBS(root), sig); err != nil {
 		return groups.Errorf(groups.Denied, "heads of %s: %w", site, err)
 	}
+	id.proven.note(by, root, sig)
 	return nil
 }
 
