@@ -22,7 +22,7 @@ const badgerDir = "badger"
 const indexCache = 64 << 20
 
 // memTable is the size of one of Badger's tables in memory, of which there are
-// at most four. A transaction may fill 15 % of one: see maxOpBytes.
+// at most three. A transaction may fill 15 % of one: see maxOpBytes.
 const memTable = 64 << 20
 
 // badgerConfig sets Badger up for one writer that makes its own batches.
@@ -35,7 +35,7 @@ func badgerConfig(c Config) badger.Options {
 	o.IndexCacheSize = indexCache
 	o.MetricsEnabled = false
 	o.MemTableSize = memTable
-	o.NumMemtables = 3
+	o.NumMemtables = 2
 	o.NumCompactors = 2
 	o.ValueThreshold = 2 * partBytes // no value is as large: see appendParts
 	o.ValueLogFileSize = 2 * partBytes

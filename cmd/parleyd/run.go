@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,9 +34,18 @@ type node struct {
 // stopTime bounds an orderly end; what is still open then is cut off.
 const stopTime = 15 * time.Second
 
+// gcPercent is how much garbage there may be, in per cent of what is in use,
+// unless the environment's GOGC says otherwise. What is in use is mostly tables
+// of Badger, without pointers: looking through it costs little, and garbage up to
+// as much again would be memory that is touched once.
+const gcPercent = 50
+
 // run starts a node, serves until ctx is done or a part fails, and stops it.
 func run(ctx context.Context, c *config) error {
 	privateFiles()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	log, err := newLogger(c.Log)
 	if err != nil {
 		return err
