@@ -74,29 +74,3 @@ func TestCostsOfALoneMember(t *testing.T) {
 		t.Errorf("member %d, %d secrets", i, cost)
 	}
 }
-
-// A node's memory is its own: it neither keeps what it was read from, nor that of
-// nodes that are gone.
-func TestNodesKeepNoMoreMemoryThanTheyNeed(t *testing.T) {
-	tree := grown(t, 300)
-	read, err := Parse(tree.Suite(), wire.Marshal(tree))
-	if err != nil {
-		t.Fatal(err)
-	}
-	unmerged := 0
-	for _, tree := range []*Tree{tree, read} {
-		for x := range 2*tree.Width() - 1 {
-			if n := tree.node(NodeIndex(x)); len(n.blob) != cap(n.blob) || n.hashed == 0 {
-				t.Fatalf("node %d: %d bytes in %d", x, len(n.blob), cap(n.blob))
-			} else if p := n.parent; p != nil {
-				unmerged++
-				if key := wire.NewReader(n.content()).Opaque(); &p.EncryptionKey[0] != &key[0] {
-					t.Fatalf("node %d has its key twice", x)
-				}
-			}
-		}
-	}
-	if unmerged == 0 {
-		t.Fatal("no node has unmerged leaves")
-	}
-}

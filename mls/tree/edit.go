@@ -95,7 +95,7 @@ func (e *Edit) signersWith(key []byte) (n int) {
 
 // draft returns the node that p points to as one that may be changed.
 func draft(p **node) *node {
-	if n := *p; n.hashed > 0 {
+	if n := *p; n.sealed {
 		*p = n.draft()
 	}
 	return *p

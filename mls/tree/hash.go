@@ -7,37 +7,28 @@ import (
 
 // A hasher computes tree hashes. Its buffers are reused.
 type hasher struct {
-	suite                *suite.Suite
-	input, sum, contents []byte
+	suite      *suite.Suite
+	input, sum []byte
 }
 
-// hash returns the tree hash of n, which is x, computing it and those below
-// where they are missing (RFC 9420, Section 7.8).
+// hash returns the tree hash of n, which is x, sealing it and those below that
+// are drafts (RFC 9420, Section 7.8).
 func (h *hasher) hash(n *node, x NodeIndex) []byte {
-	if n.hashed > 0 {
-		return n.hash()
-	}
 	if i, ok := x.Leaf(); ok {
-		h.seal(n, h.leafInput(i, n.leaf()), n.blob)
-		return n.hash()
+		if !n.sealed {
+			n.sealLeaf()
+		}
+		return h.suite.Hash(h.leafInput(i, n.leaf()))
+	}
+	if n.sealed {
+		return n.blob[:n.hashed:n.hashed]
 	}
 	l, _ := x.Left()
 	r, _ := x.Right()
 	left, right := h.hash(n.left, l), h.hash(n.right, r)
-	w := wire.NewWriter(h.contents[:0])
-	if n.parent != nil {
-		w.Opaque(n.parent.EncryptionKey)
-		w.Opaque(n.parent.ParentHash)
-	}
-	h.contents = w.Bytes()
-	h.seal(n, h.parentInput(n.parent, left, right), h.contents)
-	return n.hash()
-}
-
-// seal ends a draft with the hash of input.
-func (h *hasher) seal(n *node, input, content []byte) {
-	h.sum = h.suite.AppendHash(h.sum[:0], input)
-	n.seal(h.sum, content)
+	h.sum = h.suite.AppendHash(h.sum[:0], h.parentInput(n.parent, left, right))
+	n.seal(h.sum)
+	return n.blob[:n.hashed:n.hashed]
 }
 
 // leafInput encodes a TreeHashInput of a leaf; nil is a blank one.

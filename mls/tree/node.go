@@ -2,6 +2,7 @@ package tree
 
 import (
 	"bytes"
+	"slices"
 
 	"parley/mls/wire"
 )
@@ -11,25 +12,20 @@ import (
 // it is a draft of a single Edit.
 //
 // There are twice as many as members, of which one member holds all: so a node
-// has its hash and content in one piece of memory of just that size, and only a
-// parent node with unmerged leaves, or a draft, is kept decoded.
+// has its hash and content in one piece of memory of just that size, only a
+// parent node with unmerged leaves, or a draft, is kept decoded, and the hash of
+// a leaf is computed when it is asked for.
 type node struct {
 	left, right *node // nil for a leaf
-	// blob is the tree hash (RFC 9420, Section 7.8), which a draft has not, and
-	// then the encoded LeafNode, or encryption_key<V> and parent_hash<V> of a
-	// parent node that is no draft; nothing if the node is blank.
+	// blob of a leaf is the encoded LeafNode. That of a parent node is its tree
+	// hash (RFC 9420, Section 7.8), encryption_key and parent_hash; a draft has
+	// none yet. What is blank has no content.
 	blob    []byte
 	parent  *wire.ParentNode // see above
 	members uint32           // leaves below that are not blank
-	hashed  uint8            // the length of the hash
-}
-
-// hash returns the tree hash of n, nil if it is a draft.
-func (n *node) hash() []byte {
-	if n.hashed == 0 {
-		return nil
-	}
-	return n.blob[:n.hashed:n.hashed]
+	key     uint32           // the length of encryption_key in blob
+	hashed  uint8            // the length of the hash in blob
+	sealed  bool             // this is no draft
 }
 
 // content returns what is behind the hash.
@@ -37,7 +33,7 @@ func (n *node) content() []byte { return n.blob[n.hashed:len(n.blob):len(n.blob)
 
 // leaf returns the encoded LeafNode, nil for a blank leaf and for a parent.
 func (n *node) leaf() []byte {
-	if n.left != nil || len(n.blob) == int(n.hashed) {
+	if n.left != nil || len(n.blob) == 0 {
 		return nil
 	}
 	return n.content()
@@ -52,8 +48,8 @@ func (n *node) parentNode() *wire.ParentNode {
 	if n.parent != nil || n.left == nil || n.blank() {
 		return n.parent
 	}
-	r := wire.NewReader(n.content())
-	return &wire.ParentNode{EncryptionKey: r.Opaque(), ParentHash: r.Opaque()}
+	content := n.content()
+	return &wire.ParentNode{EncryptionKey: content[:n.key:n.key], ParentHash: content[n.key:]}
 }
 
 // unmerged returns the unmerged leaves of n.
@@ -68,26 +64,31 @@ func (n *node) unmerged() []wire.LeafIndex {
 func (n *node) draft() *node {
 	c := &node{left: n.left, right: n.right, members: n.members, parent: n.parentNode()}
 	if n.left == nil {
-		c.blob = n.content()
+		c.blob = n.blob
 	}
 	return c
 }
 
-// seal ends a draft: its content gets its hash and is put in order.
-func (n *node) seal(hash, content []byte) {
-	n.blob = append(append(make([]byte, 0, len(hash)+len(content)), hash...), content...)
-	n.hashed = uint8(len(hash))
-	if n.parent == nil {
+// seal ends the draft of a parent node: its content gets its hash and is put in
+// order.
+func (n *node) seal(hash []byte) {
+	n.sealed, n.hashed = true, uint8(len(hash))
+	p := n.parent
+	if p == nil {
+		n.blob = bytes.Clone(hash)
 		return
 	}
-	unmerged := n.parent.UnmergedLeaves
-	n.parent = nil
-	if len(unmerged) > 0 {
-		p := n.parentNode()
-		p.UnmergedLeaves = unmerged
-		n.parent = p
+	n.blob = slices.Concat(hash, p.EncryptionKey, p.ParentHash)
+	n.key, n.parent = uint32(len(p.EncryptionKey)), nil
+	if len(p.UnmergedLeaves) > 0 {
+		decoded := n.parentNode()
+		decoded.UnmergedLeaves = p.UnmergedLeaves
+		n.parent = decoded
 	}
 }
+
+// sealLeaf ends the draft of a leaf, which keeps nothing of what it was read from.
+func (n *node) sealLeaf() { n.sealed, n.blob = true, bytes.Clone(n.blob) }
 
 // encryptionKey returns the HPKE key of a node, nil if it is blank.
 func (n *node) encryptionKey() []byte {
@@ -96,8 +97,10 @@ func (n *node) encryptionKey() []byte {
 		return n.parent.EncryptionKey
 	case n.blank():
 		return nil
+	case n.left != nil:
+		return n.content()[:n.key:n.key]
 	}
-	return wire.NewReader(n.content()).Opaque() // the first field of both
+	return wire.NewReader(n.blob).Opaque() // the first field of a LeafNode
 }
 
 // signatureKey returns the signature key of a leaf, nil if it is blank.

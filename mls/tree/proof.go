@@ -174,6 +174,7 @@ func (t *Tree) Proof(i wire.LeafIndex) (*MembershipProof, error) {
 		CopathHashes:    make([]CopathHash, height),
 	}
 	p.DirectPathNodes[0] = &wire.Node{NodeType: wire.NodeTypeLeaf, LeafNode: &leaf}
+	h := hasher{suite: t.suite}
 	n, x := t.root, t.Root()
 	for at := height; at > 0; at-- {
 		if parent := n.parentNode(); parent != nil {
@@ -184,7 +185,7 @@ func (t *Tree) Proof(i wire.LeafIndex) (*MembershipProof, error) {
 		if below == n.right {
 			sibling = n.left
 		}
-		p.CopathHashes[at-1] = CopathHash{sibling.hash()}
+		p.CopathHashes[at-1] = CopathHash{h.hash(sibling, y^2<<y.Level())}
 		n, x = below, y
 	}
 	return p, nil

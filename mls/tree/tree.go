@@ -52,12 +52,13 @@ func empty(s *suite.Suite) *Tree {
 func (t *Tree) Suite() *suite.Suite { return t.suite }
 
 // Hash returns the tree hash of the root (RFC 9420, Section 7.8).
-func (t *Tree) Hash() []byte { return t.root.hash() }
+func (t *Tree) Hash() []byte { return t.NodeHash(t.Root()) }
 
 // NodeHash returns the tree hash of node x, nil if there is no such node.
 func (t *Tree) NodeHash(x NodeIndex) []byte {
 	if n := t.node(x); n != nil {
-		return n.hash()
+		h := hasher{suite: t.suite}
+		return h.hash(n, x)
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (n *node) parentHash() ([]byte, bool) {
 // Section 7.9).
 func (v *parentVerifier) original(n *node, x NodeIndex, without []wire.LeafIndex) []byte {
 	if len(without) == 0 {
-		return n.hash()
+		return v.hasher.hash(n, x)
 	}
 	if i, ok := x.Leaf(); ok {
 		return v.hasher.suite.Hash(v.hasher.leafInput(i, nil))
