@@ -226,7 +226,7 @@ func (l *loading) readProposals() error {
 func (l *loading) readProposal(row stored) (p proposal, err error) {
 	r := wire.NewReader(row.value)
 	version := r.Uint8()
-	p.number = row.id.leaf
+	p.number, p.verified = row.id.leaf, true // or it would not have been stored
 	p.content.Decode(r)
 	private, public := r.Opaque(), r.Opaque()
 	if err := r.Done(); err != nil {

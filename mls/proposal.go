@@ -21,10 +21,17 @@ type proposal struct {
 	content wire.AuthenticatedContent
 	key     *suite.HPKEPrivateKey      // of our own update
 	signer  *suite.SignaturePrivateKey // of our own update, if it has another
+	// verified says that it was found valid in this epoch, when it came: its
+	// commit does not verify it again.
+	verified bool
 }
 
 // sent is p as the public rules see it.
-func (p *proposal) sent() tree.Sent { return tree.SentBy(&p.content.Content) }
+func (p *proposal) sent() tree.Sent {
+	sent := tree.SentBy(&p.content.Content)
+	sent.Verified = p.verified
+	return sent
+}
 
 // MessageOptions say how a handshake message is sent.
 type MessageOptions struct {
@@ -200,8 +207,9 @@ func (g *Group) admit(p *proposal) error {
 	return nil
 }
 
-// keepProposal keeps p until the epoch ends.
+// keepProposal keeps p, which is valid, until the epoch ends.
 func (g *Group) keepProposal(p proposal) {
+	p.verified = true
 	g.proposals = append(g.proposals, p)
 	g.changed.add(recordID{kind: proposalRecord, epoch: g.Epoch(), leaf: p.number})
 }

@@ -17,8 +17,8 @@ type Sent struct {
 	Outside *wire.Sender
 	// ByReference says that the proposal was sent in a message of its own.
 	ByReference bool
-	// Verified says that VerifyProposal accepted it in this epoch; Stage then does
-	// not verify its signatures and credential again.
+	// Verified says that VerifyProposal accepted it in this epoch; Stage then
+	// verifies nothing of it again but the lifetime of a key package.
 	Verified bool
 }
 

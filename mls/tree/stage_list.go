@@ -21,10 +21,11 @@ type listing struct {
 func (st *Staged) verifyList(list []Sent) error {
 	l := listing{st, make(map[wire.LeafIndex]struct{}), make(map[string]struct{})}
 	err := st.config.Parallel.Each(len(list), func(i int) error {
+		verify := st.state.verifyProposal
 		if list[i].Verified {
-			return nil
+			verify = stillValid
 		}
-		if err := st.state.verifyProposal(list[i], st.config); err != nil {
+		if err := verify(list[i], st.config); err != nil {
 			return fmt.Errorf("proposal %d: %w", i, err)
 		}
 		return nil
@@ -41,6 +42,15 @@ func (st *Staged) verifyList(list []Sent) error {
 		return ErrReInitAlone
 	}
 	return nil
+}
+
+// stillValid verifies of a proposal that was valid when it came what time may
+// have changed.
+func stillValid(sent Sent, c *Config) error {
+	if sent.Proposal.ProposalType != wire.ProposalTypeAdd {
+		return nil
+	}
+	return c.lifetime(sent.Proposal.Add.KeyPackage.LeafNode.Lifetime)
 }
 
 // among verifies what depends on the committer and the proposals before.
