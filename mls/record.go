@@ -91,7 +91,7 @@ func (g *Group) TakeChanges() []Record {
 	for id := range g.changed {
 		records = append(records, Record{id.key(), g.encode(id)})
 	}
-	clear(g.changed)
+	g.changed = make(changes) // a map never shrinks, and that of a join is large
 	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(a.Key, b.Key) })
 	return records
 }
