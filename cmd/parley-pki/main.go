@@ -77,7 +77,7 @@ a CA, services and administrators of their own, each with another --dir:
 		t.certifyCommand(), t.statusCommand())
 	cmd.AddCommand(t.initCommand(), t.nodeCommand(), t.trustCommand(), t.codeCommand(), t.enrollCommand(),
 		t.showCommand(), t.exportCommand(), versionCommand(),
-		t.unwrapCommand(), t.entitleCommand(), t.botsCommand(), t.logCommand())
+		t.unwrapCommand(), t.entitleCommand(), t.botsCommand(), t.logCommand(), t.caseCommand(), t.preflightCommand())
 	return cmd
 }
 
