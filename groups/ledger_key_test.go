@@ -427,3 +427,24 @@ func TestReaderSitesGetTheRoomAndItsEnd(t *testing.T) {
 		t.Fatalf("a site that reads again has left: %v", left)
 	}
 }
+
+// "Damage is found": a snapshot whose key record is not the end of its chain, or
+// of another epoch, is not loaded.
+func TestASnapshotWithAnotherKeyRecordIsDamaged(t *testing.T) {
+	w, _, _, _ := coiRoom(t, coiPolicy())
+	for name, damage := range map[string]func(*keyState){
+		"end of the chain": func(k *keyState) { k.last[0] ^= 1 },
+		"epoch": func(k *keyState) {
+			k.record = w.steps[0].KeyRecord
+			k.last = k.record.Hash()
+		},
+		"more ends than are kept": func(k *keyState) { k.past = make([]keyEnd, PastEpochs+1) },
+	} {
+		l, room := *w.hub, *w.hub.room
+		l.room = &room
+		damage(&room.keys)
+		if _, err := LoadLedger(l.Snapshot(), names{}); KindOf(err) != Invalid || err == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
