@@ -73,5 +73,10 @@ func generate(tree fs.FS) (string, error) {
 	if len(all) == 0 {
 		return "", fmt.Errorf("no citation found: run it from the root of the tree")
 	}
-	return page(all)
+	text, err := page(all)
+	if err != nil {
+		return "", err
+	}
+	rules, err := refusals(tree)
+	return text + rules, err
 }

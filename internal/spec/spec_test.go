@@ -141,3 +141,32 @@ func TestEmptyTreeIsRefused(t *testing.T) {
 		t.Error("a page of nothing was written")
 	}
 }
+
+// TestRefusalsAreProven: a rule is proven by cases or by a test that is there.
+func TestRefusalsAreProven(t *testing.T) {
+	tree := func(test string) fstest.MapFS {
+		return fstest.MapFS{
+			"mls/testdata/negative/rules.json": {Data: []byte(
+				`[{"rule":"R-12.2-01","text":"one"},{"rule":"R-SR-02","text":"two","test":"` + test + `"},{"rule":"R-9-01","text":"three","not_tested_because":"of it"}]`)},
+			"mls/testdata/negative/a.json": {Data: []byte(`{"cases":[{"rule":"R-12.2-01"},{"rule":"R-12.2-01"}]}`)},
+			"mls/x/a_test.go":              {Data: []byte("package x\n\nfunc TestThere(t *testing.T) {}\n")},
+		}
+	}
+	text, err := refusals(tree("TestThere"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"3 rules of RFC 9420, 2 messages", "| R-12.2-01 | 12.2 | one | 2 cases |",
+		"| R-SR-02 | draft-ietf-mls-extensions | two | `mls/x/a_test.go` TestThere |", "| R-9-01 | 9 | three | not tested: of it |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	for _, test := range []string{"", "TestGone"} {
+		if _, err := refusals(tree(test)); err == nil {
+			t.Errorf("proven by %q", test)
+		}
+	}
+}
