@@ -38,9 +38,9 @@ func TestCRL(t *testing.T) {
 	}
 }
 
-// TestE27CRLRefuses: a list of revocations that is forged, old, another CA's or
+// TestE27_CRLRefuses: a list of revocations that is forged, old, another CA's or
 // not whole proves nothing.
-func TestE27CRLRefuses(t *testing.T) {
+func TestE27_CRLRefuses(t *testing.T) {
 	d := newDesk(t)
 	list := func(ca *CA, v Validity, edit func(*x509.RevocationList)) []byte {
 		l := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: v.This, NextUpdate: v.Next}

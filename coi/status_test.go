@@ -113,7 +113,7 @@ func (d *desk) assemble(tbs []byte, alg asn1.ObjectIdentifier, certs ...[]byte) 
 	return out
 }
 
-func TestE24StatusIsCheckedInRealTime(t *testing.T) {
+func TestE24_StatusIsCheckedInRealTime(t *testing.T) {
 	d := newDesk(t)
 	for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256} {
 		for _, state := range []State{Good, Revoked, Unknown} {
@@ -169,9 +169,9 @@ func TestStapledStatusNeedsNoNonce(t *testing.T) {
 	}
 }
 
-// TestE27NoStatusPassesThatIsNotGood is the list of coi.md 3.6: "unknown /
+// TestE27_NoStatusPassesThatIsNotGood is the list of coi.md 3.6: "unknown /
 // unreachable / forged / replayed / stale / wrong issuer: never silently good".
-func TestE27NoStatusPassesThatIsNotGood(t *testing.T) {
+func TestE27_NoStatusPassesThatIsNotGood(t *testing.T) {
 	d := newDesk(t)
 	beta := newRealm(t, "beta.example")
 	betaCA := beta.withCoIs(t)
@@ -263,8 +263,8 @@ func TestE27NoStatusPassesThatIsNotGood(t *testing.T) {
 	}
 }
 
-// TestE27DataByHand: what no responder of ours would write.
-func TestE27DataByHand(t *testing.T) {
+// TestE27_DataByHand: what no responder of ours would write.
+func TestE27_DataByHand(t *testing.T) {
 	d := newDesk(t)
 	alg, err := algorithmOf(d.signer.Key.Public())
 	must(t, err)

@@ -1,15 +1,19 @@
-// Package service runs a site's certificate services. Built is enrolment: a
-// device shows a one-time code and a certification request, and gets a
-// certificate for the name the code allows.
+// Package service runs a site's certificate services: enrolment, and the realms
+// of its Communities of Interest (CoIs).
 //
 //	parley-pki code new --> codes/<hash>.json          the code itself is kept nowhere
 //	                              |
 //	device --Enroll(code, CSR)--> + --> codes/<hash>.used (COMMIT POINT) --> issued.jsonl --> certificate
 //
-// The Directory is where a site's certificates, keys and codes lie on disk. The
-// service holds the device CA's key and its own HTTPS key; the root's key is
-// not needed to run it and is better kept elsewhere.
+//	unwrap realm --CSR--> Authority (CoI CA) --cois.json--> Lookup --certificates, stapled status--> device
+//	Issuer.Revoke --> revoked.jsonl (COMMIT POINT) --> OCSP --status--> Lookup, device, openssl
 //
-// It knows people's names, their devices' certificates and the CAs of peers. It
-// must not know rooms, messages, or any key of a device.
+// A Directory is where a site's certificates, keys and codes lie on disk; a Realm
+// is the directory of one service of the CoIs, which starts only where no key of
+// another role lies in it. The enrolment service holds the device CA's key and its
+// own HTTPS key; the root's key is not needed to run it and is better kept
+// elsewhere.
+//
+// It knows people's names, their devices' certificates, the CAs of peers, and who
+// may use which CoI. It must not know messages, or any key of a device.
 package service

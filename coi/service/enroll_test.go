@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -383,6 +384,50 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		resp.Body.Close()
 		if resp.StatusCode != want {
 			t.Errorf("GET %s: %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+}
+
+// TestTrustSaysWhereCoIsAre: devices learn CoI roots and endpoints from their
+// own identity realm, not from a gateway.
+func TestTrustSaysWhereCoIsAre(t *testing.T) {
+	d := newDesk(t)
+	ca, err := coi.NewCoIAuthority("alpha.example", then)
+	must(t, err)
+	want := coi.Community{
+		Name: "mimi://alpha.example/c/finance", Lookup: "https://127.0.0.1:7445", Unwrap: []string{"https://127.0.0.1:7446"},
+		OCSP: "https://127.0.0.1:7447", Officer: "mimi://alpha.example/u/carol",
+	}
+	must(t, d.dir.SetCoI(ca.Cert, want))
+	resp, err := d.client.Trust(context.Background(), connect.NewRequest(&enrollv1.TrustRequest{}))
+	must(t, err)
+	s := resp.Msg.Sites[0]
+	if len(s.CoiRoots) != 1 || string(s.CoiRoots[0]) != string(ca.Cert.Raw) || len(s.Roots) != 1 || len(s.Cois) != 1 {
+		t.Fatalf("%d CoI roots, %d roots, %d CoIs", len(s.CoiRoots), len(s.Roots), len(s.Cois))
+	}
+	c := s.Cois[0]
+	if got := (coi.Community{Name: c.Name, Lookup: c.Lookup, Unwrap: c.Unwrap, OCSP: c.Ocsp, Officer: c.Officer}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestBotsGetBotCertificates: a code of kind bot makes a certificate that says
+// so, and no other code does.
+func TestBotsGetBotCertificates(t *testing.T) {
+	d := newDesk(t)
+	own, err := d.dir.Own()
+	must(t, err)
+	trust, err := coi.NewTrust(own)
+	must(t, err)
+	for _, bot := range []bool{false, true} {
+		code, err := d.codes.New(Grant{User: "archiver", Bot: bot, Created: d.clock, Expires: d.clock.Add(DefaultTTL)})
+		must(t, err)
+		resp, err := d.enroll(code.String(), map[bool]string{true: "main", false: "desk"}[bot], newKey(t))
+		must(t, err)
+		s, err := trust.Verify(resp.Chain, coi.Device, then)
+		must(t, err)
+		if s.Bot != bot {
+			t.Errorf("bot %v: the certificate says %v", bot, s.Bot)
 		}
 	}
 }

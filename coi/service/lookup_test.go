@@ -81,9 +81,9 @@ func (w *window) shows(what string, certs []*x509.Certificate, active int, state
 	}
 }
 
-// TestE19LookupShowsPublicCertificates: "serves only public CoI certs": chains
+// TestE19_LookupShowsPublicCertificates: "serves only public CoI certs": chains
 // that verify under the CoI root, status stapled.
-func TestE19LookupShowsPublicCertificates(t *testing.T) {
+func TestE19_LookupShowsPublicCertificates(t *testing.T) {
 	w := newWindow(t)
 	if got := w.look(financeCoI, "mimi://beta.example/c/legal"); len(got) != 2 || len(got[0].Certificates) != 0 || got[1].Name != "mimi://beta.example/c/legal" {
 		t.Errorf("before there is a certificate: %v", got)
@@ -112,9 +112,9 @@ func TestE19LookupShowsPublicCertificates(t *testing.T) {
 	}
 }
 
-// TestE19LookupBelievesNobody: a list that was tampered with is not shown; the
+// TestE19_LookupBelievesNobody: a list that was tampered with is not shown; the
 // last good one stays.
-func TestE19LookupBelievesNobody(t *testing.T) {
+func TestE19_LookupBelievesNobody(t *testing.T) {
 	w := newWindow(t)
 	cert := w.issue()
 	w.round()
@@ -154,10 +154,10 @@ func TestE19LookupBelievesNobody(t *testing.T) {
 	}
 }
 
-// TestE25ReplacementIsShownAtOnce: "revoked, immediate refetch from lookup, if
+// TestE25_ReplacementIsShownAtOnce: "revoked, immediate refetch from lookup, if
 // the new cert is good, wrap continues": the revoked one is no longer active,
 // its staple says revoked, and its replacement is there.
-func TestE25ReplacementIsShownAtOnce(t *testing.T) {
+func TestE25_ReplacementIsShownAtOnce(t *testing.T) {
 	w := newWindow(t)
 	first := w.issue()
 	w.round()
@@ -179,9 +179,9 @@ func TestE25ReplacementIsShownAtOnce(t *testing.T) {
 	}
 }
 
-// TestE27LookupStaplesNothingStale: "refreshed in the background, never served
+// TestE27_LookupStaplesNothingStale: "refreshed in the background, never served
 // stale beyond nextUpdate: then none is served and readiness says so".
-func TestE27LookupStaplesNothingStale(t *testing.T) {
+func TestE27_LookupStaplesNothingStale(t *testing.T) {
 	w := newWindow(t)
 	cert := w.issue()
 	w.round()

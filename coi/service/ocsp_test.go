@@ -123,9 +123,9 @@ func (b *bureau) want(cert *x509.Certificate, state coi.State) {
 	}
 }
 
-// TestE24ARevocationIsKnownAtOnce: "status is checked in real time": the first
+// TestE24_ARevocationIsKnownAtOnce: "status is checked in real time": the first
 // question after Revoke returns is answered with revoked.
-func TestE24ARevocationIsKnownAtOnce(t *testing.T) {
+func TestE24_ARevocationIsKnownAtOnce(t *testing.T) {
 	b := newBureau(t)
 	first, second := b.issue(), b.issue()
 	b.want(first, coi.Good)
@@ -159,9 +159,9 @@ func TestE24ARevocationIsKnownAtOnce(t *testing.T) {
 	b.want(first, coi.Revoked)
 }
 
-// TestE27WithoutRecordsNoAnswer: without the record of revocations, or with one
+// TestE27_WithoutRecordsNoAnswer: without the record of revocations, or with one
 // that has lost lines, nothing is good.
-func TestE27WithoutRecordsNoAnswer(t *testing.T) {
+func TestE27_WithoutRecordsNoAnswer(t *testing.T) {
 	b := newBureau(t)
 	first, second := b.issue(), b.issue()
 	_, err := b.ca.Revoke(first.SerialNumber.Text(16), coi.Unspecified, b.clock)

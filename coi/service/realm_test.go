@@ -30,10 +30,10 @@ func newRealm(t testing.TB, home string, role Role, site *Directory) *Realm {
 	return r
 }
 
-// TestE17NoRoleHoldsTheKeyOfAnother: "no single administrator account can
+// TestE17_NoRoleHoldsTheKeyOfAnother: "no single administrator account can
 // configure lookup, decryption, gateway": each service has a directory of its
 // own, opens no other, and does not start with a key that is not its own.
-func TestE17NoRoleHoldsTheKeyOfAnother(t *testing.T) {
+func TestE17_NoRoleHoldsTheKeyOfAnother(t *testing.T) {
 	home := t.TempDir()
 	site, err := InitDirectory(filepath.Join(home, "pki"), Plan{Site: "alpha.example"}, time.Now())
 	must(t, err)
@@ -99,9 +99,9 @@ func TestE17NoRoleHoldsTheKeyOfAnother(t *testing.T) {
 	}
 }
 
-// TestE17OneCADoesNotMakeBoth: "same CA for devices and CoIs" is refused, and
+// TestE17_OneCADoesNotMakeBoth: "same CA for devices and CoIs" is refused, and
 // what the CoI CA would make of a device is believed by nobody.
-func TestE17OneCADoesNotMakeBoth(t *testing.T) {
+func TestE17_OneCADoesNotMakeBoth(t *testing.T) {
 	b := newBureau(t)
 	own, err := b.dir.Own()
 	must(t, err)
