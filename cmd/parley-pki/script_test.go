@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"modes":    modes,
 			"word":     word,
 			"lookup":   lookup,
+			"until":    until,
 		},
 	})
 }
