@@ -165,7 +165,7 @@ func warnOfEnd(log *slog.Logger, dir *service.Directory, now time.Time) {
 
 // enrolment makes the service from what the directory holds.
 func enrolment(dir *service.Directory, issued *service.Log, gateways []string, log *slog.Logger) (http.Handler, error) {
-	ca, err := dir.DeviceCA()
+	issuer, err := dir.Issuer()
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func enrolment(dir *service.Directory, issued *service.Log, gateways []string, l
 		return nil, err
 	}
 	e, err := service.NewEnroll(service.Config{
-		CA: ca, Codes: codes, Issued: issued, Sites: dir.Sites, Gateways: gateways, Logger: log,
+		CA: issuer.CA, Codes: codes, Issued: issued, Revoked: issuer.Revocations(), Sites: dir.Sites, Gateways: gateways, Logger: log,
 	})
 	if err != nil {
 		return nil, err

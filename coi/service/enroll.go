@@ -37,6 +37,7 @@ type Config struct {
 	Issued   *Log                       // required; closed by the caller, after the service
 	Sites    func() ([]coi.Site, error) // own site first and peers, read at each call; required
 	Gateways []string                   // URLs devices are told; none leaves them to be configured by hand
+	Revoked  *Revocations               // of the device CA; nil takes none for revoked
 	Logger   *slog.Logger               // nil logs nothing
 	Now      func() time.Time           // nil is time.Now
 }
@@ -196,11 +197,19 @@ func (e *Enroll) name(s *CodeState, asked string) (coi.Name, error) {
 	return name, nil
 }
 
-// free refuses a name that another key holds, and a person with too many
-// devices. The same key may have a new certificate: that is a renewal.
+// free refuses a name that another key holds, a key that was revoked, and a
+// person with too many devices. The same key may have a new certificate: that
+// is a renewal. A name whose certificate was revoked is free again.
 func (e *Enroll) free(name coi.Name, use *Use) error {
 	holder, held := e.config.Issued.holder(use.Device, use.At)
-	if held && holder.Key != use.Key {
+	revoked, err := e.revoked(holder)
+	if err != nil {
+		return e.internal(err)
+	}
+	if held && revoked && holder.Key == use.Key {
+		return refuse(connect.CodeFailedPrecondition, "the key of %s was revoked: log in from a new home, which makes another key", use.Device)
+	}
+	if held && !revoked && holder.Key != use.Key {
 		return refuse(connect.CodeAlreadyExists, "there is a device %s with another key until %s: choose another name", use.Device, holder.NotAfter.UTC().Format(time.DateOnly))
 	}
 	devices := strings.TrimSuffix(use.Device, name.Device)
@@ -209,6 +218,14 @@ func (e *Enroll) free(name coi.Name, use *Use) error {
 		return refuse(connect.CodeFailedPrecondition, "%s has %d devices already, the most a person may have", name.Local, MaxDevices)
 	}
 	return nil
+}
+
+// revoked says whether a record's certificate was revoked.
+func (e *Enroll) revoked(r Record) (bool, error) {
+	if e.config.Revoked == nil {
+		return false, nil
+	}
+	return e.config.Revoked.Has(r.Serial)
 }
 
 // spend marks the code as used, logs the certificate, and only then gives it

@@ -62,8 +62,10 @@ func (d *desk) start() {
 	must(d.t, err)
 	d.log, err = OpenLog(d.dir.Path("issued.jsonl"))
 	must(d.t, err)
+	issuer, err := d.dir.Issuer()
+	must(d.t, err)
 	e, err := NewEnroll(Config{
-		CA: ca, Codes: d.codes, Issued: d.log, Sites: d.dir.Sites,
+		CA: ca, Codes: d.codes, Issued: d.log, Sites: d.dir.Sites, Revoked: issuer.Revocations(),
 		Gateways: []string{"https://127.0.0.1:8443"}, Now: func() time.Time { return d.clock },
 	})
 	must(d.t, err)
@@ -430,4 +432,27 @@ func TestBotsGetBotCertificates(t *testing.T) {
 			t.Errorf("bot %v: the certificate says %v", bot, s.Bot)
 		}
 	}
+}
+
+// TestRevokedDeviceComesBackWithAnotherKey: a revoked key gets no certificate
+// again, and the name of a lost laptop is free for the next one.
+func TestRevokedDeviceComesBackWithAnotherKey(t *testing.T) {
+	d := newDesk(t)
+	lost, found := newKey(t), newKey(t)
+	_, err := d.enroll(d.code("alice", "laptop").String(), "", lost)
+	must(t, err)
+	issuer, err := d.dir.Issuer()
+	must(t, err)
+	d.want(connect.CodeAlreadyExists, "with another key")(d.enroll(d.code("alice", "laptop").String(), "", found))
+	revoked, err := issuer.Revoke("alice/laptop", coi.KeyCompromise, d.clock)
+	must(t, err)
+	if len(revoked) != 1 {
+		t.Fatalf("revoked %v", revoked)
+	}
+	d.clock = d.clock.Add(time.Hour)
+	d.want(connect.CodeFailedPrecondition, "was revoked")(d.enroll(d.code("alice", "laptop").String(), "", lost))
+	_, err = d.enroll(d.code("alice", "laptop").String(), "", found)
+	must(t, err)
+	must(t, os.Remove(d.dir.Path("revoked.jsonl")))
+	d.want(connect.CodeInternal, "its log says which")(d.enroll(d.code("alice", "laptop").String(), "", found))
 }

@@ -85,39 +85,39 @@ type lines[T any] struct {
 // refresh reads what was appended since. It is cheap when nothing was: one
 // stat. A file that is not there, has become shorter or can not be read is an
 // error, also at every later call.
-func (l *lines[T]) refresh() (changed bool, err error) {
+func (l *lines[T]) refresh() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.bad != nil {
-		return false, l.bad
+		return l.bad
 	}
 	info, err := os.Stat(l.path)
 	if err != nil {
-		return false, fmt.Errorf("read: %w", err)
+		return fmt.Errorf("read: %w", err)
 	}
 	if info.Size() < l.size {
-		return false, fmt.Errorf("read %s: %w", l.path, errShrunk)
+		return fmt.Errorf("read %s: %w", l.path, errShrunk)
 	}
 	if info.Size() == l.size {
-		return false, nil
+		return nil
 	}
 	f, err := os.Open(l.path)
 	if err != nil {
-		return false, fmt.Errorf("read: %w", err)
+		return fmt.Errorf("read: %w", err)
 	}
 	defer f.Close()
 	if _, err := f.Seek(l.size, io.SeekStart); err != nil {
-		return false, fmt.Errorf("read %s: %w", l.path, err)
+		return fmt.Errorf("read %s: %w", l.path, err)
 	}
 	return l.read(f)
 }
 
-func (l *lines[T]) read(r io.Reader) (changed bool, err error) {
+func (l *lines[T]) read(r io.Reader) error {
 	in := bufio.NewReaderSize(r, maxLine)
 	for {
 		line, err := in.ReadSlice('\n')
 		if err == io.EOF {
-			return changed, nil // an unfinished line does not count
+			return nil // an unfinished line does not count
 		}
 		var v T
 		if err == nil {
@@ -133,9 +133,8 @@ func (l *lines[T]) read(r io.Reader) (changed bool, err error) {
 		}
 		if err != nil {
 			l.bad = fmt.Errorf("read %s: byte %d: %w", l.path, l.size, err)
-			return changed, l.bad
+			return l.bad
 		}
 		l.size += int64(len(line))
-		changed = true
 	}
 }

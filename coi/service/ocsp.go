@@ -134,11 +134,10 @@ func (a *ocspCA) revoke(r RevokedRecord) error {
 func (a *ocspCA) refresh() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, err := a.revoked.refresh(); err != nil {
+	if err := a.revoked.refresh(); err != nil {
 		return err
 	}
-	_, err := a.issued.refresh()
-	return err
+	return a.issued.refresh()
 }
 
 // Handler serves POST / and GET /BASE64 (RFC 6960, Appendix A), GET /crl/NAME,

@@ -81,7 +81,7 @@ func (i *Issuer) Revoked() ([]RevokedRecord, error) {
 		out = append(out, r)
 		return nil
 	}}
-	_, err := l.refresh()
+	err := l.refresh()
 	return out, err
 }
 
