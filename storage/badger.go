@@ -22,7 +22,8 @@ const badgerDir = "badger"
 const indexCache = 64 << 20
 
 // memTable is the size of one of Badger's tables in memory, of which there are
-// at most three. A transaction may fill 15 % of one: see maxOpBytes.
+// at most four: the one that is written to, two that wait, and one on its way to
+// the disk. A transaction may fill 15 % of one: see maxOpBytes.
 const memTable = 64 << 20
 
 // badgerConfig sets Badger up for one writer that makes its own batches.
