@@ -524,3 +524,22 @@ func FuzzParseStatusRequest(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkStatus measures what an answer costs who signs it and who checks it.
+func BenchmarkStatus(b *testing.B) {
+	d := newDesk(b)
+	answer := Answer{ID: d.id(crypto.SHA256), State: Good}
+	b.Run("sign", func(b *testing.B) {
+		for b.Loop() {
+			d.sign(d.signer, answer)
+		}
+	})
+	der := d.answer(Good)
+	b.Run("check", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := d.check(der); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
