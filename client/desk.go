@@ -127,15 +127,12 @@ func (k *desk) certify(ctx context.Context, c *groups.CoI, strict bool) (*standi
 			k.busy[c.Name] = wait
 			k.mu.Unlock()
 			s, err := k.ask(ctx, c, strict)
-			k.mu.Lock()
 			if err == nil {
-				if len(k.standing) >= maxDesk {
-					clear(k.standing)
-				}
-				k.standing[c.Name] = s
+				k.put(c.Name, s)
 			} else {
-				delete(k.standing, c.Name)
+				k.forget(c.Name)
 			}
+			k.mu.Lock()
 			delete(k.busy, c.Name)
 			close(wait)
 			k.mu.Unlock()
@@ -148,6 +145,44 @@ func (k *desk) certify(ctx context.Context, c *groups.CoI, strict bool) (*standi
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// recheck is how old the news of a community may get while its key is in use:
+// whoever sends hears of a revocation by then. It bounds what a device asks of a
+// lookup service to a request in so long.
+const recheck = time.Minute
+
+// refresh looks at the communities of a policy again where the last look is too
+// long ago. What was found before counts on, as long as its status says, where a
+// service can not be reached now; only what is known for certain changes it.
+func (k *desk) refresh(ctx context.Context, p *groups.Policy) error {
+	for i := range p.CoIs {
+		c := &p.CoIs[i]
+		if s := k.known(c, false); s != nil && k.now().Before(s.checked.Add(recheck)) {
+			continue
+		}
+		s, err := k.ask(ctx, c, p.StrictStatus)
+		switch {
+		case err == nil:
+			k.put(c.Name, s)
+		case groups.KindOf(err) == groups.CoIRevoked:
+			k.forget(c.Name)
+			return err
+		case k.known(c, false) == nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// put remembers a certificate.
+func (k *desk) put(name groups.CoIID, s *standing) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.standing) >= maxDesk {
+		clear(k.standing)
+	}
+	k.standing[name] = s
 }
 
 // publicHash names a certificate's key: SHA-256 of its SubjectPublicKeyInfo.

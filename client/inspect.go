@@ -59,6 +59,12 @@ func (d *Device) Inspect(ctx context.Context, id groups.RoomID) (*Encryption, er
 	for i := range e.Policy.CoIs {
 		e.Communities = append(e.Communities, d.community(ctx, &e.Policy.CoIs[i], e.Policy.StrictStatus))
 	}
+	if err := d.watchKey(ctx, id); err != nil {
+		d.cfg.Log.Info("inspect", "room", id, "error", err)
+	}
+	if now, err := d.Room(id); err == nil {
+		e.Denied = now.KeyDenied
+	}
 	return e, d.compare(id, e)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"time"
 
 	devicev1 "parley/api/device/v1"
 	"parley/groups"
@@ -19,8 +20,7 @@ func (d *Device) watchKey(ctx context.Context, id groups.RoomID) error {
 	if !ok {
 		return nil
 	}
-	policy.StrictStatus = false // nothing is wrapped now
-	err := d.desk.fetch(ctx, &policy)
+	err := d.desk.refresh(ctx, &policy)
 	return errors.Join(unlessUnavailable(err), d.change(id, func(_ Tx, r *room) error {
 		switch {
 		case groups.KindOf(err) == groups.CoIRevoked:
@@ -34,6 +34,29 @@ func (d *Device) watchKey(ctx context.Context, id groups.RoomID) error {
 		}
 		return nil
 	}))
+}
+
+// firstLook is how long the first message of a session waits for a look at the
+// communities: services that are down or slow delay it by no more.
+const firstLook = 3 * time.Second
+
+// watchKeys looks after the keys of all rooms at the begin of a session, so that
+// nothing is sent under a certificate that was revoked while this device was
+// away.
+func (d *Device) watchKeys(ctx context.Context, s *session) {
+	look, cancel := context.WithTimeout(ctx, firstLook)
+	defer cancel()
+	for _, id := range d.inState(RoomLive) {
+		if look.Err() != nil {
+			break
+		}
+		d.try(ctx, "communities", d.watchKey(look, id))
+	}
+	d.mu.Lock()
+	s.watched = true
+	d.signal()
+	d.mu.Unlock()
+	poke(s.wakeSend)
 }
 
 // unlessUnavailable keeps the errors that an operator has to hear of.

@@ -169,20 +169,23 @@ func (d *Device) CaughtUp(ctx context.Context) error {
 }
 
 // Flush waits until every message of the outbox has its receipt, or has
-// failed.
+// failed. If those that are left wait for a person, because their room's key has
+// ended (KeyStale) or is wrapped to a certificate that was revoked (CoIRevoked),
+// it returns why; they stay in the outbox.
 func (d *Device) Flush(ctx context.Context) error {
-	err := d.wait(ctx, func() (bool, error) {
+	return d.wait(ctx, func() (bool, error) {
+		var stuck error
 		for _, r := range d.rooms {
-			if r.State != RoomClosed && r.unsent() > 0 {
+			switch {
+			case r.State == RoomClosed || r.unsent() == 0:
+			case r.hold.stuck == nil:
 				return false, nil
+			default:
+				stuck = r.hold.stuck
 			}
 		}
-		return true, nil
+		return true, stuck
 	})
-	if err != nil {
-		return fmt.Errorf("wait for receipts: %w", err)
-	}
-	return nil
 }
 
 // Reach waits until a room's log has been read up to seq.

@@ -35,6 +35,7 @@ type hold struct {
 	seq   groups.Seq // nothing is sent before the log has been read up to here
 	drain bool       // nothing is sent before every submission has its outcome
 	why   string     // the last temporary refusal, for a person
+	stuck error      // what a person has to put in order first
 }
 
 // send empties the outbox as long as the session lasts: it seals a batch, makes
@@ -42,7 +43,7 @@ type hold struct {
 // sealed before the device has caught up: it might be for somebody who has
 // been removed meanwhile.
 func (d *Device) send(ctx context.Context, s *session) error {
-	if err := d.wait(ctx, func() (bool, error) { return s.caughtUp, nil }); err != nil {
+	if err := d.wait(ctx, func() (bool, error) { return s.caughtUp && s.watched, nil }); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -132,7 +133,14 @@ func (d *Device) nextBatch(s *session) (batch []*devicev1.Submission, files []fi
 		}
 		events, err := d.changeLocked(r, d.seal)
 		d.feed.publish(events...)
+		if r.stick(err) {
+			d.signal()
+		}
 		switch {
+		case kindOf(err) == groups.CoIRevoked:
+			r.hold.until = d.cfg.Now().Add(holdBusy)
+			again = min(again, holdBusy)
+			continue
 		case errors.Is(err, mls.ErrCommitRequired), kindOf(err) == groups.KeyStale:
 			d.attend(r.Room, 0) // a commit comes first; then the outbox is woken
 			r.hold.until = d.cfg.Now().Add(holdBusy)
@@ -147,6 +155,20 @@ func (d *Device) nextBatch(s *session) (batch []*devicev1.Submission, files []fi
 		files = append(files, r.nextFile()...)
 	}
 	return nil, files, again, nil
+}
+
+// stick notes that a room's messages wait for a person, or no longer do; true if
+// that is news.
+func (r *room) stick(err error) bool {
+	var stuck error
+	if kind := kindOf(err); kind == groups.CoIRevoked || kind == groups.KeyStale && !r.renews() {
+		stuck = err
+	}
+	news := stuck != nil && r.hold.stuck == nil
+	if r.hold.stuck = stuck; stuck != nil {
+		r.hold.why = textOf(stuck)
+	}
+	return news
 }
 
 // sendable says whether a room has something to send, and how long it has to

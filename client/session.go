@@ -19,6 +19,7 @@ type session struct {
 	expires  time.Time // zero if the gateway does not say
 	loggedIn time.Time
 	caughtUp bool
+	watched  bool                        // the communities of all rooms were looked at
 	flying   map[MessageID]groups.RoomID // submissions without outcome, at most maxFlying
 	due      map[groups.RoomID]time.Time // rooms that need a commit, and when
 	gaps     map[groups.RoomID]int       // how often entries were missing

@@ -35,6 +35,7 @@ func (d *Device) upkeep(ctx context.Context, s *session) error {
 	if err := d.wait(ctx, func() (bool, error) { return s.caughtUp, nil }); err != nil {
 		return err
 	}
+	d.watchKeys(ctx, s)
 	d.lookAround(s)
 	next := d.cfg.Now()
 	for {

@@ -222,7 +222,11 @@ func (s *session) tell(m *client.Message, waited error) error {
 				why = info.Waiting
 			}
 		}
-		return s.app.print("%s %s: %s; it leaves when this device is online\n", warn(m.State.String()), shortID(m.ID), why)
+		leaves := "it leaves when this device is online"
+		if kind := groups.KindOf(waited); kind == groups.KeyStale || kind == groups.CoIRevoked {
+			leaves = "it leaves when that is in order"
+		}
+		return s.app.print("%s %s: %s; %s\n", warn(m.State.String()), shortID(m.ID), why, leaves)
 	}
 	return nil
 }
