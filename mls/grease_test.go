@@ -52,7 +52,7 @@ func TestGreaseIsSent(t *testing.T) {
 	s := testSuite(t)
 	list := people(t, s, 3)
 	met := map[wire.ExtensionType]bool{}
-	for range 200 {
+	for range 400 {
 		k := list[0].keyPackage(t).Public
 		checkGrease(t, "key package", &k.LeafNode)
 		if n := count(types(k.Extensions)); n != 1 {
@@ -61,7 +61,7 @@ func TestGreaseIsSent(t *testing.T) {
 		met[k.Extensions[0].ExtensionType] = true
 	}
 	if len(met) != len(reserved) {
-		t.Errorf("%d of %d values in 200 key packages", len(met), len(reserved))
+		t.Errorf("%d of %d values in 400 key packages", len(met), len(reserved))
 	}
 	for i := range wire.LeafIndex(3) {
 		leaf, _ := list[0].group.Tree().Leaf(i)

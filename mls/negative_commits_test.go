@@ -255,8 +255,8 @@ func (b *book) proposals() {
 		bad:  func(f *forgery) { f.list = values(extensions(wire.Extension{ExtensionType: 0xf0f0})) },
 	})
 	leaf, _ := group.Tree().Leaf(1)
-	for _, v := range leaf.Capabilities.Extensions {
-		sc.add("R-13.5-01", "a GREASE extension that member 1 lists", play{
+	for _, v := range leaf.Capabilities.Extensions { // the one that member 1 lists
+		sc.add("R-13.5-01", "a GREASE extension", play{
 			good: func(f *forgery) { f.list = values(supported) },
 			bad:  func(f *forgery) { f.list = values(extensions(wire.Extension{ExtensionType: greaseBut(v)})) },
 		})
@@ -297,6 +297,18 @@ func (b *book) updates(sc *scene) {
 	update("R-7.3-09", "source commit", func(l *wire.LeafNode) { l.LeafNodeSource = wire.LeafNodeSourceCommit })
 	update("R-7.3-09", "source key_package", func(l *wire.LeafNode) { l.LeafNodeSource = wire.LeafNodeSourceKeyPackage })
 	update("R-7.3-10", "the same key", func(l *wire.LeafNode) { l.EncryptionKey, _ = p.group.Tree().EncryptionKey(2) })
+	sc.add("R-7.3-12", "an Update to another member's signature key", play{
+		before: func(list []*person) [][]byte {
+			f := &forgery{t: b.t, by: list[1], group: list[1].group}
+			leaf := b.ofUpdate(list[1], nil)
+			leaf.SignatureKey = list[2].signer.PublicKey()
+			must(b.t, signLeaf(&leaf, list[2].signer, list[1].group.GroupID(), 1))
+			p := updating(leaf)
+			f.proposal = &p
+			return [][]byte{f.message()}
+		},
+		good: func(*forgery) {}, bad: refer,
+	})
 	update("R-12.1.2-01", "another name", func(l *wire.LeafNode) { l.Credential = wire.BasicCredential([]byte("mallory")) })
 	update("R-7.2-02", "no credential type listed", func(l *wire.LeafNode) { l.Capabilities.Credentials = nil })
 	update("R-5.1.1-01", "31 octets", func(l *wire.LeafNode) { l.EncryptionKey = l.EncryptionKey[:31] })

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/mlkem"
+	"encoding/asn1"
 	"errors"
+	"math/big"
 	"testing"
 )
 
@@ -116,5 +119,34 @@ func TestEd25519SignatureIsNotMalleable(t *testing.T) {
 	}
 	if err := s.Verify(key.PublicKey(), "x", []byte("content"), signature); !errors.Is(err, ErrSignature) {
 		t.Errorf("S + L: %v", err)
+	}
+}
+
+// ECDSA signatures are pairs (r, s) of which (r, n - s) verifies as well. Neither
+// RFC 9420 nor FIPS 186 ask for one of them, and who refuses the other refuses
+// signatures of those who did not choose.
+func TestECDSAHighAndLowS(t *testing.T) {
+	s, _ := Lookup(P256AES128SHA256P256)
+	key, err := s.GenerateSignatureKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := key.Sign("x", []byte("content"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pair struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(signature, &pair); err != nil {
+		t.Fatal(err)
+	}
+	pair.S.Sub(elliptic.P256().Params().N, pair.S)
+	other, err := asn1.Marshal(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range [][]byte{signature, other} {
+		if err := s.Verify(key.PublicKey(), "x", []byte("content"), b); err != nil {
+			t.Error(err)
+		}
 	}
 }
