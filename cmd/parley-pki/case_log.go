@@ -93,7 +93,7 @@ func (l *roomLog) items(c *service.Case) (items []service.CaseItem, epochs []gro
 			next := l.epochs[i+1].Record
 			item.Next, end = next.Marshal(), next.CreatedAt
 		}
-		if p.Record.CreatedAt >= millis(c.To) || end != 0 && end <= millis(c.From) {
+		if p.Record.CreatedAt >= millis(c.To) || end != 0 && end < millis(c.From) {
 			continue
 		}
 		author, err := p.Tree.Proof(wire.LeafIndex(p.Record.AuthorLeaf))

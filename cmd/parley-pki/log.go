@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parley/coi/service"
+	"parley/groups"
 )
 
 func (t *tool) logCommand() *cobra.Command {
@@ -80,7 +81,7 @@ stand in it as salted hashes; with the salt of this directory --room finds one.`
 				return err
 			}
 			if f.room != "" {
-				h, err := service.HashRoom(realm.Audit(), f.room)
+				h, err := service.HashRoom(realm.Audit(), groups.RoomID(f.room))
 				if err != nil {
 					return err
 				}

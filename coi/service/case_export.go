@@ -208,7 +208,7 @@ func (x *exporting) covered(p *proof, next []byte) error {
 		end = after.CreatedAt
 	}
 	from, to := uint64(x.c.From.UnixMilli()), uint64(x.c.To.UnixMilli())
-	if r.CreatedAt >= to || end != 0 && end <= from {
+	if r.CreatedAt >= to || end != 0 && end < from {
 		return fmt.Errorf("epoch %d of %s is outside of the case's period", r.Epoch, r.Room)
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"parley/groups"
 )
 
 // maxTail bounds an unfinished batch, in octets: what was gathered may pass
@@ -142,10 +144,10 @@ func signedIn(tail []byte, v note.Verifier) bool {
 }
 
 // HashRoom names a room as the log in a directory does.
-func HashRoom(dir, room string) ([32]byte, error) {
+func HashRoom(dir string, room groups.RoomID) ([32]byte, error) {
 	salt, err := auditSalt(dir)
 	if err != nil {
 		return [32]byte{}, err
 	}
-	return hashRoom(salt, room), nil
+	return hashRoom(salt, string(room)), nil
 }
