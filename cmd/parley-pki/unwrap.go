@@ -7,6 +7,7 @@ import (
 
 	"parley/coi"
 	"parley/coi/service"
+	"parley/groups"
 )
 
 func (t *tool) unwrapCommand() *cobra.Command {
@@ -31,7 +32,7 @@ run side by side; clients go round them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return t.unwrap(cmd, &f) },
 	}
 	f.add(cmd, "127.0.0.1:7446")
-	cmd.AddCommand(t.unwrapInitCommand())
+	cmd.AddCommand(t.unwrapInitCommand(), t.unwrapForgetCommand())
 	return cmd
 }
 
@@ -99,6 +100,35 @@ func (t *tool) unwrapInitCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	return cmd
+}
+
+func (t *tool) unwrapForgetCommand() *cobra.Command {
+	var by string
+	cmd := &cobra.Command{
+		Use:   "forget ROOM",
+		Short: "Forget the newest epoch that is known of a room",
+		Long: `forget is for a room whose members are refused because somebody has shown this
+service an epoch of it that never was: the log says who. What the members show next
+begins anew.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			realm, err := service.OpenRealm(t.dir, service.RoleUnwrap)
+			if err != nil {
+				return err
+			}
+			e, err := realm.Entitlements()
+			if err != nil {
+				return err
+			}
+			version, err := e.Forget(groups.RoomID(args[0]), by)
+			if err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "forgotten: %s (rules version %d)\n", args[0], version)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&by, "by", whoami(), "who says so, for the log")
 	return cmd
 }
 

@@ -15,6 +15,9 @@ const (
 	maxRules = 100_000
 	// maxRuleRooms bounds the rooms of one rule.
 	maxRuleRooms = 1024
+	// maxForgotten bounds the rooms that a book remembers to have been forgotten;
+	// older ones are dropped.
+	maxForgotten = 1024
 	// EveryRoom stands for all rooms in a bot's rule.
 	EveryRoom = "*"
 )
@@ -41,8 +44,19 @@ type Rule struct {
 
 // A RuleBook is all rules, as they stood at one time.
 type RuleBook struct {
-	Version uint64 `json:"version"` // rises with each change; an older book is never used again
-	Rules   []Rule `json:"rules"`
+	Version   uint64   `json:"version"` // rises with each change; an older book is never used again
+	Rules     []Rule   `json:"rules"`
+	Forgotten []Forget `json:"forgotten,omitempty"`
+}
+
+// A Forget has the service forget the newest epoch that it knows of a room: for
+// a room whose mark was made by somebody who never was a member of it, or who
+// forged a later epoch while it was one. The next request about it begins anew.
+type Forget struct {
+	Room    string    `json:"room"`
+	Version uint64    `json:"version"` // of the book that brought it
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
 }
 
 // errNotEntitled is why somebody may not use a CoI; its words are for the log.

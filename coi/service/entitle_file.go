@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/groups"
 )
 
 // maxRuleFile bounds the file of rules, in bytes.
@@ -85,6 +87,39 @@ func readRules(path string) (*RuleBook, error) {
 // A rule that is there already in the same words is replaced by its newer
 // giving; a grant to exactly whom a rule denies the same takes the denial back.
 func (e *Entitlements) Add(rules ...Rule) (uint64, error) {
+	return e.change(func(book *RuleBook) error {
+		now := time.Now().UTC()
+		for _, r := range rules {
+			if err := r.Check(); err != nil {
+				return err
+			}
+			if r.At.IsZero() {
+				r.At = now
+			}
+			book.Rules = slices.DeleteFunc(book.Rules, func(old Rule) bool { return r.replaces(&old) })
+			book.Rules = append(book.Rules, r)
+		}
+		if len(book.Rules) > maxRules {
+			return fmt.Errorf("%d rules: at most %d", len(book.Rules), maxRules)
+		}
+		return nil
+	})
+}
+
+// Forget has the service forget the newest epoch it knows of a room.
+func (e *Entitlements) Forget(room groups.RoomID, by string) (uint64, error) {
+	if _, err := groups.ParseRoomID(string(room)); err != nil {
+		return 0, err
+	}
+	return e.change(func(book *RuleBook) error {
+		book.Forgotten = append(book.Forgotten, Forget{Room: string(room), Version: book.Version + 1, By: by, At: time.Now().UTC()})
+		book.Forgotten = book.Forgotten[max(0, len(book.Forgotten)-maxForgotten):]
+		return nil
+	})
+}
+
+// change replaces the book by a changed one.
+func (e *Entitlements) change(do func(*RuleBook) error) (uint64, error) {
 	unlock, err := lockBeside(e.path)
 	if err != nil {
 		return 0, err
@@ -96,19 +131,8 @@ func (e *Entitlements) Add(rules ...Rule) (uint64, error) {
 			return 0, err
 		}
 	}
-	now := time.Now().UTC()
-	for _, r := range rules {
-		if err := r.Check(); err != nil {
-			return 0, err
-		}
-		if r.At.IsZero() {
-			r.At = now
-		}
-		book.Rules = slices.DeleteFunc(book.Rules, func(old Rule) bool { return r.replaces(&old) })
-		book.Rules = append(book.Rules, r)
-	}
-	if len(book.Rules) > maxRules {
-		return 0, fmt.Errorf("%d rules: at most %d", len(book.Rules), maxRules)
+	if err := do(book); err != nil {
+		return 0, err
 	}
 	book.Version++
 	data, err := json.MarshalIndent(book, "", "  ")

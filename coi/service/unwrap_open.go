@@ -32,14 +32,24 @@ func (u *Unwrap) book(ctx context.Context) (*RuleBook, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBroken, err)
 	}
-	e := AuditEntry{
+	entries := []AuditEntry{{
 		Decision: Changed, Time: u.now(), Actor: u.config.Service, First: book.Version, Last: book.Version,
 		Count: uint32(len(book.Rules)), Policy: sha256.Sum256(data), Why: lastRule(book),
+	}}
+	for _, f := range book.Forgotten {
+		if f.Version > u.config.State.version() {
+			entries = append(entries, AuditEntry{
+				Decision: Changed, Time: u.now(), Actor: u.config.Service, Room: u.config.Log.Room(f.Room),
+				Why: "the newest epoch of the room is forgotten, by " + f.By,
+			})
+		}
 	}
-	if _, err := u.config.Log.Append(ctx, e); err != nil {
+	if _, err := u.config.Log.Append(ctx, entries...); err != nil {
 		return nil, err
 	}
-	u.config.State.setRules(book.Version)
+	for i := range entries {
+		u.config.State.Recall(0, &entries[i])
+	}
 	return book, nil
 }
 

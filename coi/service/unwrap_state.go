@@ -124,8 +124,9 @@ func (s *UnwrapState) checkRules(version uint64) (newer bool, err error) {
 	return version > s.rules, nil
 }
 
-func (s *UnwrapState) setRules(version uint64) {
+// version returns the version of the newest book that was in force.
+func (s *UnwrapState) version() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rules = max(s.rules, version)
+	return s.rules
 }

@@ -579,3 +579,31 @@ func TestE4_OneKeyOpensOneEpoch(t *testing.T) {
 		t.Error("one key serves two epochs")
 	}
 }
+
+// TestUnwrapForget: a mark that was forged before the room was known here locks
+// its members out, until an administrator has it forgotten.
+func TestUnwrapForget(t *testing.T) {
+	v := newVault(t)
+	alice, mallory := v.device("alice", "laptop"), v.device("mallory", "laptop")
+	r := v.room(opsRoom, finance)
+	e := r.next(alice)
+	x := v.question(mallory)
+	x.anchor(r.forge(99, mallory), true)
+	if _, err := x.send(); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() *question {
+		x := v.question(alice)
+		x.item(e, groups.StandingMember, alice)
+		return x
+	}
+	ask().refused()
+	_, err := v.rules.Forget(opsRoom, "carol")
+	must(t, err)
+	equal(t, "after it was forgotten", ask().parts(e), true)
+	v.restart()
+	equal(t, "after a restart", ask().parts(e), true)
+	if m, known := v.unwrap.config.State.mark(v.audit.Room(string(opsRoom))); !known || m.epoch != 0 {
+		t.Errorf("the mark is %+v, want epoch 0", m)
+	}
+}
