@@ -6,10 +6,10 @@ FUZZTIME ?= 10s
 BENCH    ?= send
 CONFIG   ?= parleyd.toml
 
-.PHONY: help bin hsm check test fuzz sim bench demo run gen clean
+.PHONY: help bin hsm check test fuzz sim bench benchmarks demo run gen clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bin: ## build the programs into ./bin
 	go build -o bin/ ./cmd/...
@@ -39,6 +39,9 @@ sim: ## simulated sites and networks only, run anew
 
 bench: bin ## measure: BENCH=send|federate|fanout|mls|wrap
 	./bin/parley bench $(BENCH) --json
+
+benchmarks: bin ## write the tables of docs/benchmarks.md anew: ten minutes
+	./bin/parley bench mls --all --seconds 0.5 --markdown docs/benchmarks.md >/dev/null
 
 demo: bin ## two sites on this machine, step by step; ONCE=1 ends by itself
 	./bin/parley demo $(if $(ONCE),--once)

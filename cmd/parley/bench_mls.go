@@ -61,7 +61,8 @@ func benchMLSCommand(a *app) *cobra.Command {
                    for one of its own; bytes: keys and values
   tree             the whole tree encoded; bytes: its size
   resident         the memory of a process that holds this one member, after a collection;
-                   bytes: what Linux calls VmRSS, the program itself included
+                   bytes: what Linux calls VmRSS; idle is the same before it had the member,
+                   anonymous what Linux calls RssAnon: without pages of the program's file
   live             the heap in use in that process
 
 What has many signatures or seals is measured on one processor and on all there are. Cpu_ms

@@ -175,6 +175,7 @@ var operations = []struct {
 	{"live", "heap of a process with one member", false, true},
 	{"anonymous", "memory of its own of that process (RssAnon)", false, true},
 	{"resident", "all memory of that process (VmRSS)", false, true},
+	{"idle", "the same before it had the member", false, true},
 }
 
 // writeShape writes the table of the rooms of one suite and shape.

@@ -19,9 +19,10 @@ import (
 
 // held is what a process that holds one member says of its memory, in bytes.
 type held struct {
-	Resident  int64  `json:"resident"`  // VmRSS: its program and libraries included
+	Idle      int64  `json:"idle"`      // VmRSS before
+	Resident  int64  `json:"resident"`  // VmRSS: what is mapped from its file included
+	Anonymous int64  `json:"anonymous"` // RssAnon: without that
 	Live      uint64 `json:"live"`      // of the heap
-	Anonymous int64  `json:"anonymous"` // RssAnon: without what is read from files
 }
 
 // The files by which a member is handed to a process of its own.
@@ -69,11 +70,13 @@ func (b *mlsBench) resident(r mlsRoom, d *doorway) error {
 		return err
 	}
 	if h.Resident > 0 { // elsewhere than on Linux it is not known
-		if err := b.sizeOf("resident", r, int(h.Resident)); err != nil {
-			return err
-		}
-		if err := b.sizeOf("anonymous", r, int(h.Anonymous)); err != nil {
-			return err
+		for _, m := range []struct {
+			op   string
+			size int64
+		}{{"idle", h.Idle}, {"resident", h.Resident}, {"anonymous", h.Anonymous}} {
+			if err := b.sizeOf(m.op, r, int(m.size)); err != nil {
+				return err
+			}
 		}
 	}
 	return b.sizeOf("live", r, int(h.Live))
@@ -82,15 +85,18 @@ func (b *mlsBench) resident(r mlsRoom, d *doorway) error {
 // holdMember joins as the member in dir, and tells what is left in memory when
 // the join is over.
 func holdMember(a *app, dir string) error {
+	debug.FreeOSMemory()
+	idle := statusBytes("VmRSS")
 	g, err := memberIn(dir)
 	if err != nil {
 		return err
 	}
 	g.TakeChanges()
+	runtime.GC() // empties what pools still hold
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	h := held{Resident: statusBytes("VmRSS"), Anonymous: statusBytes("RssAnon"), Live: m.HeapAlloc}
+	h := held{Idle: idle, Resident: statusBytes("VmRSS"), Anonymous: statusBytes("RssAnon"), Live: m.HeapAlloc}
 	runtime.KeepAlive(g)
 	return a.printLine(h)
 }
