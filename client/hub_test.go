@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"math/big"
 	"slices"
 	"sync"
 	"testing"
@@ -44,16 +45,22 @@ type hub struct {
 	changed  chan struct{}
 
 	// Faults, guarded by mu.
-	down       bool                                                     // nobody can connect
-	refuse     func(sub *devicev1.Submission) *devicev1.Refusal         // before the ledger is asked
-	lose       func(sub *devicev1.Submission) bool                      // the answer is lost, with the link
-	tamper     func(device groups.DeviceID, page *devicev1.RoomEntries) // before it is delivered
-	noBlobs    groups.Kind                                              // why no blob is taken; Internal: they are
-	failClaims map[groups.UserID]string                                 // users of whom nothing can be had
-	submitted  map[groups.RoomID]int                                    // commits that were asked for
-	silent     bool                                                     // no tail says anything of any room
-	mute       bool                                                     // no tail says anything at all
-	forgetful  bool                                                     // only a device's last stay is known
+	down           bool                                                     // nobody can connect
+	refuse         func(sub *devicev1.Submission) *devicev1.Refusal         // before the ledger is asked
+	lose           func(sub *devicev1.Submission) bool                      // the answer is lost, with the link
+	tamper         func(device groups.DeviceID, page *devicev1.RoomEntries) // before it is delivered
+	noBlobs        groups.Kind                                              // why no blob is taken; Internal: they are
+	failClaims     map[groups.UserID]string                                 // users of whom nothing can be had
+	submitted      map[groups.RoomID]int                                    // commits that were asked for
+	silent         bool                                                     // no tail says anything of any room
+	mute           bool                                                     // no tail says anything at all
+	forgetful      bool                                                     // only a device's last stay is known
+	hostile        bool                                                     // gives its history to anybody who asks
+	unveil         func(device groups.DeviceID, page *devicev1.RoomEntries) // changes what a history fetch gets
+	noHistory      string                                                   // why a history fetch is closed, "" if it is not
+	revoked        map[groups.DeviceID]bool                                 // whose certificates the device CA has revoked
+	revokedSerials []*big.Int
+	cois           *communities // nil: there are none
 }
 
 // A hubRoom is a room of a hub.
@@ -93,6 +100,7 @@ func newHub(t *testing.T, site groups.SiteID) *hub {
 		welcomes:  make(map[groups.DeviceID][]*devicev1.Welcome),
 		links:     make(map[*hubLink]struct{}),
 		submitted: make(map[groups.RoomID]int),
+		revoked:   make(map[groups.DeviceID]bool),
 		changed:   make(chan struct{}),
 	}
 }
@@ -189,10 +197,14 @@ func (h *hub) append(r *hubRoom, s groups.Submission, step *groups.Step) *device
 		r.members[d].Enter(step.Entry.Seq)
 		if step.Welcome != nil {
 			hash := step.Entry.Hash()
-			h.welcomes[d] = append(h.welcomes[d], &devicev1.Welcome{
+			w := &devicev1.Welcome{
 				Room: string(s.Room), Seq: uint64(step.Entry.Seq), Epoch: uint64(step.Next.Head().Epoch),
 				Welcome: step.Welcome, Tree: tree[:], EntryHash: hash[:], Head: r.head.Marshal(),
-			})
+			}
+			if step.KeyRecord != nil {
+				w.KeyRecord = step.KeyRecord.Marshal()
+			}
+			h.welcomes[d] = append(h.welcomes[d], w)
 		}
 	}
 	w := wire.NewWriter(nil)
@@ -314,6 +326,8 @@ func (l *hubLink) call(req proto.Message) (proto.Message, error) {
 			h.welcomes[l.device] = slices.DeleteFunc(h.welcomes[l.device], func(w *devicev1.Welcome) bool { return w.Room == c.Room && w.Seq <= c.Seq })
 		}
 		return &devicev1.AckResponse{}, nil
+	case *devicev1.DescribeRoomRequest:
+		return h.describe(l.device, groups.RoomID(req.Room))
 	case *devicev1.StatBlobRequest:
 		return h.stat(req)
 	case *devicev1.PutBlobRequest:
@@ -444,6 +458,9 @@ type tailing struct {
 }
 
 func (l *hubLink) Tail(ctx context.Context, req *devicev1.TailRequest) (client.Receiver[devicev1.TailResponse], error) {
+	if req.History {
+		return l.tailPast(ctx, req), nil
+	}
 	t := &tailing{l: l, at: make(map[groups.RoomID]groups.Seq), welcome: make(map[string]bool)}
 	for _, c := range req.Cursors {
 		t.at[groups.RoomID(c.Room)] = groups.Seq(c.Seq)

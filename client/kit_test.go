@@ -39,7 +39,8 @@ type phone struct {
 	fetch func(context.Context, client.Identity) (client.Identity, error) // client.Config.FetchTrust
 	stop  func()
 
-	pipeline int // client.Config.Pipeline
+	pipeline int           // client.Config.Pipeline
+	skew     time.Duration // how far its clock is ahead
 }
 
 // sim runs a test inside a bubble of fake time.
@@ -57,7 +58,11 @@ func (h *hub) enrol(name string, s client.Store) {
 		h.t.Fatal(err)
 	}
 	now := time.Now()
-	cert := must(h.devices.IssueDevice(coi.Name{Purpose: coi.Device, Site: string(h.site), Local: user, Device: device}, public, now))
+	issue := h.devices.IssueDevice
+	if user == "archiver" { // it is a bot's name in these tests
+		issue = h.devices.IssueBot
+	}
+	cert := must(issue(coi.Name{Purpose: coi.Device, Site: string(h.site), Local: user, Device: device}, public, now))
 	id := client.Identity{
 		Device: groups.DeviceID(fmt.Sprintf("mimi://%s/d/%s/%s", h.site, user, device)),
 		Chain:  [][]byte{cert.Raw}, Trust: h.trust,
@@ -80,7 +85,14 @@ func (h *hub) device(name string) *phone {
 // open opens the device offline.
 func (p *phone) open() {
 	p.t.Helper()
-	d, err := client.Open(client.Config{Store: p.store, Connect: p.h.connect, FetchTrust: p.fetch, Pipeline: p.pipeline, Log: logTo(p.t)})
+	c := client.Config{Store: p.store, Connect: p.h.connect, FetchTrust: p.fetch, Pipeline: p.pipeline, Log: logTo(p.t)}
+	if p.h.cois != nil {
+		c.KeyServices = &keyServices{p.h.cois, must(client.LoadIdentity(p.store)).Chain}
+	}
+	if p.skew != 0 {
+		c.Now = func() time.Time { return time.Now().Add(p.skew) }
+	}
+	d, err := client.Open(c)
 	if err != nil {
 		p.t.Fatal(err)
 	}
