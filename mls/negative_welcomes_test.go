@@ -16,6 +16,7 @@ type hall struct {
 	suite *suite.Suite
 	list  []*person
 	kp    *KeyPackage
+	guest *person
 }
 
 func (b *book) hall() *hall {
@@ -31,7 +32,7 @@ func (b *book) hall() *hall {
 	guest := newPerson(b.t, s, "guest")
 	kp := guest.keyPackage(b.t)
 	b.client("guest", guest, kp)
-	return &hall{b, s, append(list, late), kp}
+	return &hall{b, s, append(list, late), kp, guest}
 }
 
 // add writes a case of a Welcome.
