@@ -6,6 +6,7 @@
 //	device --Enroll(code, CSR)--> + --> codes/<hash>.used (COMMIT POINT) --> issued.jsonl --> certificate
 //
 //	unwrap realm --CSR--> Authority (CoI CA) --cois.json--> Lookup --certificates, stapled status--> device
+//	device --KeyRequest--> Unwrap --checks--> AuditLog (COMMIT POINT) --> private key --sealed--> device
 //	Issuer.Revoke --> revoked.jsonl (COMMIT POINT) --> OCSP --status--> Lookup, device, openssl
 //
 // A Directory is where a site's certificates, keys and codes lie on disk; a Realm

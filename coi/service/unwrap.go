@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -23,9 +24,12 @@ const (
 	RequestWindow = 5 * time.Minute
 	// maxUnwrapMessage bounds a call's message, in bytes; more is refused unread.
 	maxUnwrapMessage = groups.MaxKeyRequest + 64<<10
-	// maxUnwraps bounds the requests that are held at a time, in memory too; more
-	// are told to come back.
-	maxUnwraps = 8
+	// maxUnwraps bounds the requests that are held at a time, and so the memory they
+	// take; more wait.
+	maxUnwraps = 64
+	// maxFromOne bounds those of one address, so that one slow sender does not take
+	// all; more are told to come back.
+	maxFromOne = 16
 	// defaultRefusal is how long a refusal takes at least, so that its time does
 	// not tell which check it was.
 	defaultRefusal = 150 * time.Millisecond
@@ -70,6 +74,9 @@ type Unwrap struct {
 	refused *meter        // refusals that are logged, so that nobody fills the disk with them
 	calls   chan struct{} // a token for each call that is held
 	rules   sync.Mutex    // held while a change of the rules is logged
+
+	mu   sync.Mutex           // guards from
+	from map[netip.Prefix]int // calls that are held, by origin; at most maxUnwraps and those who wait
 }
 
 // NewUnwrap makes the service.
@@ -80,7 +87,7 @@ func NewUnwrap(c UnwrapConfig) (*Unwrap, error) {
 	if n, err := coi.ParseName(c.Service); err != nil || n.Purpose != coi.Service {
 		return nil, fmt.Errorf("%q names no service", c.Service)
 	}
-	u := &Unwrap{config: c, log: c.Logger, now: c.Now, meter: newMeter(c.Quotas), calls: make(chan struct{}, maxUnwraps)}
+	u := &Unwrap{config: c, log: c.Logger, now: c.Now, meter: newMeter(c.Quotas), calls: make(chan struct{}, maxUnwraps), from: map[netip.Prefix]int{}}
 	u.refused = newMeter(Quotas{Device: Quota{50, 0.2}, User: Quota{100, 0.4}, CoI: Quota{10_000, 50}})
 	if u.log == nil {
 		u.log = slog.New(slog.DiscardHandler)
@@ -104,6 +111,12 @@ func (u *Unwrap) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(unwrapv1connect.NewUnwrapServiceHandler(u, connect.WithReadMaxBytes(maxUnwrapMessage)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := origin(r.RemoteAddr)
+		if !u.enter(from) {
+			http.Error(w, "too many calls at once from your address, try again", http.StatusServiceUnavailable)
+			return
+		}
+		defer u.leave(from)
 		r.Body = http.MaxBytesReader(w, r.Body, maxUnwrapMessage)
 		select {
 		case u.calls <- struct{}{}:
@@ -112,6 +125,25 @@ func (u *Unwrap) Handler() http.Handler {
 		case <-r.Context().Done():
 		}
 	})
+}
+
+// enter counts a call of an address, unless it has too many.
+func (u *Unwrap) enter(from netip.Prefix) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.from[from] >= maxFromOne {
+		return false
+	}
+	u.from[from]++
+	return true
+}
+
+func (u *Unwrap) leave(from netip.Prefix) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.from[from]--; u.from[from] == 0 {
+		delete(u.from, from)
+	}
 }
 
 // Keys names the keys that the service holds.

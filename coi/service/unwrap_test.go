@@ -607,3 +607,25 @@ func TestUnwrapForget(t *testing.T) {
 		t.Errorf("the mark is %+v, want epoch 0", m)
 	}
 }
+
+// TestUnwrapOneAddressDoesNotTakeAll: calls of one address are bounded, and are
+// counted down again.
+func TestUnwrapOneAddressDoesNotTakeAll(t *testing.T) {
+	v := newVault(t)
+	here, there := origin("192.0.2.1:7"), origin("192.0.2.2:7")
+	for range maxFromOne {
+		if !v.unwrap.enter(here) {
+			t.Fatal("a call below the bound is refused")
+		}
+	}
+	if v.unwrap.enter(here) || !v.unwrap.enter(there) {
+		t.Error("one address takes all")
+	}
+	for range maxFromOne {
+		v.unwrap.leave(here)
+	}
+	v.unwrap.leave(there)
+	if len(v.unwrap.from) != 0 {
+		t.Errorf("%d addresses are still counted", len(v.unwrap.from))
+	}
+}
