@@ -68,6 +68,9 @@ func (u *Unwrap) writeLog(ctx context.Context, a *asking) error {
 	for _, r := range a.rooms {
 		a.logged = append(a.logged, a.roomEntries(r)...)
 	}
+	if len(a.logged) == 0 && len(a.items) == 0 {
+		return nil // an announcement of nothing new: no key is touched
+	}
 	if len(a.logged) == 0 { // nothing that was shown holds
 		e := a.entry(Refused)
 		e.Count, e.Why = uint32(len(a.items)), firstWhy(a.items).Error()

@@ -629,3 +629,36 @@ func TestUnwrapOneAddressDoesNotTakeAll(t *testing.T) {
 		t.Errorf("%d addresses are still counted", len(v.unwrap.from))
 	}
 }
+
+// TestUnwrapAnnouncements: a newer epoch is taken if a chain leads to it from
+// what is known; each member may announce it, and only the first is logged.
+func TestUnwrapAnnouncements(t *testing.T) {
+	v := newVault(t)
+	alice, bob, mallory := v.device("alice", "laptop"), v.device("bob", "laptop"), v.device("mallory", "laptop")
+	r := v.room(opsRoom, finance)
+	e0, e1, e2 := r.next(alice, bob), r.next(bob, alice), r.next(alice, bob)
+	announce := func(from *member, want groups.Epoch, epochs ...*epoch) {
+		t.Helper()
+		x := v.question(from)
+		for i, e := range epochs {
+			x.anchor(e, i == len(epochs)-1)
+			if i > 0 {
+				x.q.Anchors[i-1].Next = epochs[i-1].vouch(i, e)
+			}
+		}
+		a, err := x.send()
+		must(t, err)
+		if len(a.Marks) != 1 || a.Marks[0].Epoch != want {
+			t.Errorf("marks %v, want epoch %d", a.Marks, want)
+		}
+	}
+	announce(alice, 0, e0)
+	announce(bob, 2, e0, e1, e2) // over two at once
+	n := len(v.entries())
+	announce(alice, 2, e1, e2)                 // known already
+	announce(alice, 2, e0, e1)                 // older
+	announce(mallory, 2, r.forge(99, mallory)) // no chain leads to it
+	if log := v.entries(); len(log) != n || log[n-1].Decision != Announced || log[n-1].Newest != 2 {
+		t.Errorf("%d entries after %d, the last %+v", len(log), n, log[n-1])
+	}
+}
