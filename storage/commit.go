@@ -84,7 +84,9 @@ func (s *Store) signHeads(touched []*room) error {
 	if len(heads) == 0 {
 		return nil
 	}
+	s.sign.Lock()
 	signed, err := groups.SignHeads(heads, s.cfg.Signer)
+	s.sign.Unlock()
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,10 @@ import (
 // error: one flipped bit in a write-ahead log makes Open drop everything after
 // it. So each room's head is compared at start with the journal, which knows
 // what has been promised. A room whose log is shorter or different is parked:
-// what is left of it can be read, and a follower refills it from its hub; it is
-// never silently shorter (I2, I5).
+// what is left of it can be read, and it is refilled: a follower's from its hub,
+// the hub's from whoever holds a longer copy; it is never silently shorter (I2,
+// I5). A copy of the whole directory that is older, journal and all, is found by
+// the heads that followers show (fence_shown.go).
 
 // fence compares the rooms with the journal.
 func (s *Store) fence() error {
@@ -39,6 +41,9 @@ func (s *Store) fence() error {
 		}
 		s.fenceRoom(r, promised)
 	}
+	for _, r := range s.rooms {
+		s.fenceShown(r)
+	}
 	return s.fenceStore()
 }
 
@@ -46,12 +51,14 @@ func (s *Store) fence() error {
 func (s *Store) fenceRoom(r *room, promised journalHead) {
 	last := r.view.Load().last
 	switch {
+	case r.proof.gaveUp(last):
+		return
 	case promised.doubt:
 		s.park(r, "the journal of heads was damaged, nothing vouches for the end of its log")
 		return
 	case last.Seq < promised.seq:
 		s.park(r, fmt.Sprintf("its log ends at entry %d, but entry %d was promised: the disk has lost entries", last.Seq, promised.seq))
-		r.fenced = &fenced{head: groups.Head{Room: r.id, Seq: promised.seq, Hash: promised.hash}, reason: r.parked.Load()}
+		r.fenced.Store(&fenced{head: groups.Head{Room: r.id, Seq: promised.seq, Hash: promised.hash}, reason: r.parked.Load()})
 		return
 	}
 	for _, want := range []groups.Head{{Seq: promised.seq, Hash: promised.hash}, last} {
@@ -99,11 +106,11 @@ func (s *Store) fenceStore() error {
 	}
 	s.cfg.Log.Error("the disk has lost batches", "last", held, "promised", s.journal.serial)
 	s.serial.Store(s.journal.serial)
-	s.floor = s.journal.serial
+	s.floor.Store(s.journal.serial)
 	txn := s.db.NewTransaction(true)
 	defer txn.Discard()
 	for _, kind := range []byte{rowKeyFloor, rowSerial} {
-		if err := put(txn, row{key: []byte{kind}, value: uint64Value(s.floor)}); err != nil {
+		if err := put(txn, row{key: []byte{kind}, value: uint64Value(s.floor.Load())}); err != nil {
 			return err
 		}
 	}
@@ -128,7 +135,7 @@ func (f *fenced) promise() *groups.Head {
 // refilled ends the fence's objection once the room's log holds what was
 // promised. Another reason to be parked stays.
 func (s *Store) refilled(r *room, last groups.Seq) {
-	if r.fenced != nil && last >= r.fenced.head.Seq && r.parked.CompareAndSwap(r.fenced.reason, nil) {
+	if f := r.fenced.Load(); f != nil && last >= f.head.Seq && r.parked.CompareAndSwap(f.reason, nil) {
 		s.cfg.Log.Info("room is refilled", "room", string(r.id))
 	}
 }

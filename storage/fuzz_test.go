@@ -18,6 +18,7 @@ func FuzzRecords(f *testing.F) {
 	run := []*op{{stored: groups.Stored{Seq: 4, Bytes: []byte("first")}}, {stored: groups.Stored{Seq: 5, Bytes: []byte("second")}}}
 	f.Add(roomRecord{number: 3, owned: true, owner: "mimi://alpha.example/n/a1"}.encode())
 	f.Add(headRecord{last: head, signed: &signed[0]}.encode())
+	f.Add(fenceRecord{seq: 4, term: 9, shown: &signed[0]}.encode())
 	f.Add((&info{members: 2, sites: []groups.SiteID{alpha, beta}, left: map[groups.SiteID]groups.Seq{"c.example": 9}, readers: []groups.SiteID{beta}, history: groups.HistoryAll}).encode())
 	f.Add(encodeSegment(run))
 	f.Add(welcomeRecord{epoch: 4}.encode())
@@ -33,6 +34,8 @@ func FuzzRecords(f *testing.F) {
 		check("room", err, room.encode)
 		h, err := decodeHeadRecord(head.Room, b)
 		check("head", err, h.encode)
+		fence, err := decodeFenceRecord(b)
+		check("fence", err, fence.encode)
 		wel, err := decodeWelcomeRecord(b)
 		check("welcome", err, wel.encode)
 		snap, err := decodeSnapshotRecord(b)

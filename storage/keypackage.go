@@ -98,7 +98,7 @@ func (s *Store) readKeyPackage(prefix, key, value []byte) (k keyPackageRow, ok b
 	if f.done() != nil || v.done() != nil {
 		return k, false, errCorrupt
 	}
-	return k, serial > s.floor, nil
+	return k, serial > s.floor.Load(), nil
 }
 
 // keyPackages returns the packages of a device that may be handed out, without

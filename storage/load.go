@@ -36,7 +36,7 @@ func (s *Store) loadRooms() error {
 func (s *Store) loadSerial(txn *badger.Txn) error {
 	for kind, into := range map[byte]func(uint64){
 		rowSerial:   s.serial.Store,
-		rowKeyFloor: func(v uint64) { s.floor = v },
+		rowKeyFloor: s.floor.Store,
 	} {
 		v, err := get(txn, []byte{kind})
 		if err != nil {
@@ -55,8 +55,17 @@ func (s *Store) loadSerial(txn *badger.Txn) error {
 
 // loadView reads where the room stands.
 func (s *Store) loadView(txn *badger.Txn, r *room) error {
-	v, err := get(txn, numberKey(rowHead, r.number))
-	if err != nil || v == nil {
+	v, err := get(txn, numberKey(rowFence, r.number))
+	if err == nil && v != nil {
+		r.proof, err = decodeFenceRecord(v)
+	}
+	if err != nil {
+		return err
+	}
+	if v, err = get(txn, numberKey(rowHead, r.number)); err != nil || v == nil {
+		if err == nil && r.proof.shown != nil {
+			return nil // nothing is held of a room that a follower has shown
+		}
 		return errOr(err)
 	}
 	head, err := decodeHeadRecord(r.id, v)
@@ -101,7 +110,7 @@ func (s *Store) load(r *room) error {
 		if r.term == 0 {
 			// The term rises with every start. It becomes durable with the first
 			// entry under it; before, nobody has seen it.
-			r.term = r.tipAt.Term + 1
+			r.term = max(r.tipAt.Term+1, r.proof.term)
 		}
 		if err := s.fillFilter(r); err != nil {
 			return readError(err)

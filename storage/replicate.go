@@ -74,12 +74,15 @@ func (s *Store) checkBatch(b *groups.Batch) error {
 }
 
 // follows checks that the room may be written by its owner's word, and gets its
-// ledger ready. A room that the fence parked may be refilled this way.
+// ledger ready. A room that the fence parked may be refilled this way, also one
+// that this node orders: what it ordered itself comes back, under its site's word.
 func (s *Store) follows(r *room) error {
-	if r.owned {
+	f := r.fenced.Load()
+	refill := f != nil && r.parked.Load() == f.reason
+	if r.owned && !refill {
 		return groups.Errorf(groups.Conflict, "%s is ordered by this node", r.id)
 	}
-	if r.fenced == nil || r.parked.Load() != r.fenced.reason {
+	if !refill {
 		if err := r.live(); err != nil {
 			return err
 		}
@@ -173,7 +176,7 @@ func (s *Store) verified(r *room, rep *groups.Replica, signed *groups.Head) (*op
 		return nil, err
 	}
 	head := st.Next.Head()
-	for _, want := range []*groups.Head{signed, r.target, r.fenced.promise()} {
+	for _, want := range []*groups.Head{signed, r.target, r.fenced.Load().promise()} {
 		if want != nil && want.Seq == head.Seq && want.Hash != head.Hash {
 			return nil, groups.Errorf(groups.Invalid, "%s has two histories: at entry %d its hub signed %s, here is %s",
 				r.id, head.Seq, want.Hash, head.Hash)
@@ -203,7 +206,11 @@ func (s *Store) aim(r *room, signed *groups.Head, at groups.Seq) {
 // error. What may be different next time parks nothing.
 func (s *Store) parkBad(r *room, err error) error {
 	if k := groups.KindOf(err); !k.Temporary() && k != groups.Internal {
-		s.park(r, err.Error())
+		reason := err.Error()
+		if f := r.fenced.Load(); f != nil && r.parked.CompareAndSwap(f.reason, &reason) {
+			s.cfg.Log.Error("room can not be refilled", "room", string(r.id), "reason", reason)
+		}
+		s.park(r, reason)
 	}
 	return err
 }

@@ -21,7 +21,8 @@ type room struct {
 	pending pending
 	owned   bool                          // created here: this node gives it its order
 	owner   atomic.Pointer[groups.NodeID] // who does, as far as is known
-	fenced  *fenced                       // set at start if the fence objects, never changed
+	fenced  atomic.Pointer[fenced]        // the fence's objection; replaced under mu
+	proof   fenceRecord                   // what was reported and given up; under mu once the store is open
 
 	// mu gives the room its order: it is held from the ledger's judgement until
 	// the op is queued. The committer never takes it, so that a slow judgement

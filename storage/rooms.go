@@ -109,6 +109,9 @@ func (r *room) describe() (groups.RoomInfo, bool) {
 		Readers: slices.Clone(v.info.readers), History: v.info.history}
 	if parked != nil {
 		in.Parked = *parked
+		if f := r.fenced.Load(); f != nil && f.reason == parked {
+			in.Fenced = f.head.Seq
+		}
 	}
 	rec := r.record()
 	in.Owned, in.Owner = rec.owned, rec.owner

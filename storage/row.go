@@ -15,6 +15,7 @@ const (
 	rowKeyFloor   = 'f' // -> serial up to which key packages are not trusted
 	rowRoom       = 'r' // room name -> number, owner
 	rowHead       = 'h' // number -> where the log stands, signed head
+	rowFence      = 'g' // number -> what was given up, the head that a follower has shown
 	rowInfo       = 'i' // number -> members, sites, GroupInfo
 	rowSegment    = 'e' // number, last seq [, part] -> consecutive entries
 	rowSnapshot   = 'n' // number -> seq, hash of a ledger's snapshot

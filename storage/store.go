@@ -29,7 +29,9 @@ type Store struct {
 	low    atomic.Bool                  // below the low-water mark
 	closed atomic.Bool
 	serial atomic.Uint64 // of the last durable batch
-	floor  uint64        // key packages up to this serial are not trusted
+	sign   sync.Mutex    // the signer has one user at a time: the committer, seldom another
+	floor  atomic.Uint64 // key packages up to this serial are not trusted
+	opened uint64        // serial when the store was opened
 	counts counts
 
 	mu         sync.RWMutex // guards what follows
@@ -142,6 +144,7 @@ func (s *Store) boot() (err error) {
 	if err := s.journal.settle(); err != nil {
 		return err
 	}
+	s.opened = s.serial.Load()
 	s.checkSpace()
 	return nil
 }

@@ -107,8 +107,11 @@ func (s *Store) enqueue(r *room, o *op) error {
 	if o.info != nil {
 		r.info = o.info
 	}
-	if o.owned {
+	if r.owned {
 		r.filter.add(o.key, o.head.Seq)
+		if !o.owned { // refilled: the order goes on under a term of its own
+			r.term = max(r.term, o.head.Term+1)
+		}
 	}
 	return nil
 }

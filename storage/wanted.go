@@ -28,7 +28,7 @@ func (s *Store) wantedRows(o *op, st *groups.Step) error {
 			return err
 		}
 		if b == nil || !b.complete() {
-			site := s.holder(o.room.id, st.Stamp.Device)
+			site := s.holder(o.room, st.Stamp.Device)
 			o.rows = append(o.rows, row{key: hashKey(rowWanted, h), value: []byte(site), life: wantedLife})
 			o.wanted = true
 		}
@@ -37,9 +37,17 @@ func (s *Store) wantedRows(o *op, st *groups.Step) error {
 }
 
 // holder is the site to ask for a blob: the device's own when it is ours or
-// when we are the hub, otherwise the hub, which fetches it for everybody.
-func (s *Store) holder(room groups.RoomID, device groups.DeviceID) groups.SiteID {
-	own := s.cfg.Node.Site()
+// when we are the hub, otherwise the hub, which fetches it for everybody. What a
+// hub that is refilled had from its own devices, another site of the room has.
+func (s *Store) holder(r *room, device groups.DeviceID) groups.SiteID {
+	own, room := s.cfg.Node.Site(), r.id
+	if r.owned && r.parked.Load() != nil && device.Site() == own {
+		for _, site := range r.info.sites {
+			if site != own {
+				return site
+			}
+		}
+	}
 	if device.Site() == own || room.Site() == own {
 		return device.Site()
 	}

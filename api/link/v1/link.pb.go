@@ -27,7 +27,7 @@ const (
 // that what waits for a lane is coalesced by putting encodings one after the
 // other. A field on a lane it does not belong to ends the link:
 //
-//	lane 0, control   hello, offers, subscribes, closed, entries that are not
+//	lane 0, control   hello, offers, offered, subscribes, closed, entries that are not
 //	                  messages, submissions that are not messages, calls, answers
 //	lane 1, messages  entries and submissions that are messages
 //	lane 2, receipts  outcomes, acks
@@ -43,6 +43,7 @@ type Frame struct {
 	Acks          []*Ack                 `protobuf:"bytes,8,rep,name=acks,proto3" json:"acks,omitempty"`
 	Calls         []*Call                `protobuf:"bytes,9,rep,name=calls,proto3" json:"calls,omitempty"`
 	Answers       []*Answer              `protobuf:"bytes,10,rep,name=answers,proto3" json:"answers,omitempty"`
+	Offered       bool                   `protobuf:"varint,11,opt,name=offered,proto3" json:"offered,omitempty"` // all rooms held when the link came up have been offered
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -147,6 +148,13 @@ func (x *Frame) GetAnswers() []*Answer {
 	return nil
 }
 
+func (x *Frame) GetOffered() bool {
+	if x != nil {
+		return x.Offered
+	}
+	return false
+}
+
 // Hello says who speaks; the certificate has already proved the node.
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -216,13 +224,17 @@ func (x *Hello) GetSoftware() string {
 	return ""
 }
 
-// Offer says that the sender holds a room which the receiver should follow.
+// Offer says that the sender holds a room which the receiver should follow, or,
+// to a node of the room's own site, which it has a copy of: the receiver may have
+// been put back to an older one, and head is the proof.
 type Offer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
-	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`  // the node that orders it, as far as the sender knows
-	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`     // the sender's head
-	Until         uint64                 `protobuf:"varint,4,opt,name=until,proto3" json:"until,omitempty"` // the receiver's site left with this entry, 0 while it is a member
+	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`   // the node that orders it, as far as the sender knows
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`      // the sender's head
+	Until         uint64                 `protobuf:"varint,4,opt,name=until,proto3" json:"until,omitempty"`  // the receiver's site left with this entry, 0 while it is a member
+	Head          []byte                 `protobuf:"bytes,5,opt,name=head,proto3" json:"head,omitempty"`     // groups.SignedHead, the latest the sender was shown; empty for a room it orders
+	Signer        [][]byte               `protobuf:"bytes,6,rep,name=signer,proto3" json:"signer,omitempty"` // chain of the certificate that signed head, DER, the first time it is offered on this link
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +297,20 @@ func (x *Offer) GetUntil() uint64 {
 	return 0
 }
 
+func (x *Offer) GetHead() []byte {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *Offer) GetSigner() [][]byte {
+	if x != nil {
+		return x.Signer
+	}
+	return nil
+}
+
 // Subscribe asks for a room's entries after seq. A new one for a room takes the
 // place of the one before.
 type Subscribe struct {
@@ -293,6 +319,8 @@ type Subscribe struct {
 	Subscription  uint64                 `protobuf:"varint,2,opt,name=subscription,proto3" json:"subscription,omitempty"` // chosen by the follower, rises
 	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`                   // last entry held
 	Hash          []byte                 `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`                  // of its header
+	Until         uint64                 `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"`               // last entry wanted, 0 without end
+	Head          []byte                 `protobuf:"bytes,6,opt,name=head,proto3" json:"head,omitempty"`                  // groups.SignedHead, the latest the sender was shown; empty before the first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +379,20 @@ func (x *Subscribe) GetSeq() uint64 {
 func (x *Subscribe) GetHash() []byte {
 	if x != nil {
 		return x.Hash
+	}
+	return nil
+}
+
+func (x *Subscribe) GetUntil() uint64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Subscribe) GetHead() []byte {
+	if x != nil {
+		return x.Head
 	}
 	return nil
 }
@@ -1691,7 +1733,7 @@ var File_link_v1_link_proto protoreflect.FileDescriptor
 
 const file_link_v1_link_proto_rawDesc = "" +
 	"\n" +
-	"\x12link/v1/link.proto\x12\x0eparley.link.v1\"\xff\x03\n" +
+	"\x12link/v1/link.proto\x12\x0eparley.link.v1\"\x99\x04\n" +
 	"\x05Frame\x12+\n" +
 	"\x05hello\x18\x01 \x01(\v2\x15.parley.link.v1.HelloR\x05hello\x12-\n" +
 	"\x06offers\x18\x02 \x03(\v2\x15.parley.link.v1.OfferR\x06offers\x129\n" +
@@ -1705,22 +1747,27 @@ const file_link_v1_link_proto_rawDesc = "" +
 	"\x04acks\x18\b \x03(\v2\x13.parley.link.v1.AckR\x04acks\x12*\n" +
 	"\x05calls\x18\t \x03(\v2\x14.parley.link.v1.CallR\x05calls\x120\n" +
 	"\aanswers\x18\n" +
-	" \x03(\v2\x16.parley.link.v1.AnswerR\aanswers\"s\n" +
+	" \x03(\v2\x16.parley.link.v1.AnswerR\aanswers\x12\x18\n" +
+	"\aoffered\x18\v \x01(\bR\aoffered\"s\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\fR\vincarnation\x12\x1a\n" +
-	"\bsoftware\x18\x04 \x01(\tR\bsoftware\"Y\n" +
+	"\bsoftware\x18\x04 \x01(\tR\bsoftware\"\x85\x01\n" +
 	"\x05Offer\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x14\n" +
-	"\x05until\x18\x04 \x01(\x04R\x05until\"i\n" +
+	"\x05until\x18\x04 \x01(\x04R\x05until\x12\x12\n" +
+	"\x04head\x18\x05 \x01(\fR\x04head\x12\x16\n" +
+	"\x06signer\x18\x06 \x03(\fR\x06signer\"\x93\x01\n" +
 	"\tSubscribe\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\"\n" +
 	"\fsubscription\x18\x02 \x01(\x04R\fsubscription\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x12\n" +
-	"\x04hash\x18\x04 \x01(\fR\x04hash\"i\n" +
+	"\x04hash\x18\x04 \x01(\fR\x04hash\x12\x14\n" +
+	"\x05until\x18\x05 \x01(\x04R\x05until\x12\x12\n" +
+	"\x04head\x18\x06 \x01(\fR\x04head\"i\n" +
 	"\x06Closed\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\x04R\fsubscription\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12)\n" +
