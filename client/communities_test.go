@@ -22,6 +22,7 @@ import (
 	"parley/client"
 	"parley/coi"
 	"parley/coi/service"
+	"parley/coi/wrap"
 	"parley/groups"
 )
 
@@ -51,6 +52,7 @@ type communities struct {
 	lookup func(list []client.CoICertificate) []client.CoICertificate
 	held   func(keys []groups.Hash) []groups.Hash
 	asked  map[string]int // calls by URL
+	saw    func([]byte)   // what devices send to services
 }
 
 // A community is one of them, with the keys it has and had.
@@ -345,6 +347,7 @@ func (c *keyServices) Unwrap(ctx context.Context, p *groups.CoI, url string, req
 	if err := c.reach(ctx, url); err != nil {
 		return nil, err
 	}
+	c.see(request)
 	resp, err := c.list[p.Name].vault[url].unwrap.Unwrap(ctx, connect.NewRequest(&unwrapv1.UnwrapRequest{
 		Request: request, Signature: signature, Chain: c.chain,
 	}))
@@ -362,6 +365,7 @@ func (c *keyServices) Status(ctx context.Context, p *groups.CoI, request []byte)
 	if err := c.reach(ctx, p.Status); err != nil {
 		return nil, err
 	}
+	c.see(request)
 	q := must(coi.ParseStatusRequest(request))
 	if q.Certs[0].Of(c.h.devices.Cert) {
 		return c.deviceStatus(q)
@@ -406,4 +410,27 @@ func (c *keyServices) Revocations(ctx context.Context, _ *groups.CoI, url string
 	}
 	now := time.Now()
 	return c.authority.IssueCRL(gone, big.NewInt(now.Unix()), coi.Validity{This: now, Next: now.Add(statusLife)})
+}
+
+func (c *communities) see(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.saw != nil {
+		c.saw(b)
+	}
+}
+
+// openRecord opens the room key in a record with a community's private keys, as
+// openssl would.
+func (c *communities) openRecord(name groups.CoIID, r *groups.KeyRecord) *groups.RoomKey {
+	c.t.Helper()
+	binding := wrap.Binding{Room: string(r.Room), Epoch: uint64(r.Epoch), KeyID: r.KeyID, Recipients: r.BindingHash()}
+	for _, k := range c.list[name].keys {
+		if secret, err := wrap.Open(r.Envelope, wrap.Key{Certificate: k.cert, Private: k.private, PQ: k.quantum}, binding); err == nil {
+			key := must(groups.ParseRoomKeyBytes(secret))
+			return &key
+		}
+	}
+	c.t.Fatalf("no key of %s opens the record of epoch %d", name, r.Epoch)
+	return nil
 }
