@@ -75,6 +75,10 @@ func (b *book) leafNodes() {
 			p.capabilities = narrow
 		}
 	})
+	sc.add("R-SR-05", "member 2 does not list it", play{
+		good: func(f *forgery) { p := removal(0); f.proposal = &p },
+		bad:  func(f *forgery) { f.proposal = &wire.Proposal{ProposalType: wire.ProposalTypeSelfRemove} },
+	})
 	signer := newSigner(b.t, sc.suite)
 	certified := newPerson(b.t, sc.suite, "")
 	var err error
@@ -247,6 +251,19 @@ func (b *book) proposals() {
 	proposal("R-12.1.7-02", "required_capabilities that end in the middle", supported, lists(wire.Extension{
 		ExtensionType: wire.ExtensionTypeRequiredCapabilities, ExtensionData: []byte{2, 0},
 	}))
+	senders := func(key []byte, c wire.Credential) wire.Proposal {
+		return extensions(wire.Extension{ExtensionType: wire.ExtensionTypeExternalSenders, ExtensionData: wire.Marshal(wire.ExternalSenders{
+			{SignatureKey: key, Credential: c},
+		})})
+	}
+	signer := newSigner(b.t, sc.suite)
+	public, err := sc.suite.SignaturePublicKey(signer.Public())
+	must(b.t, err)
+	certificate := wire.X509Credential(certify(b.t, signer.Public(), signer))
+	proposal("R-5.1.1-02", "an external sender with a key of 31 octets", senders(public, certificate), senders(public[:31], certificate))
+	proposal("R-5.1.1-04", "an external sender whose key is the identity",
+		senders(public, wire.BasicCredential([]byte("service"))), senders(append([]byte{1}, make([]byte, 31)...), wire.BasicCredential([]byte("service"))))
+	proposal("R-5.3-01", "an external sender with a certificate for another key", senders(public, certificate), senders(sc.people[0].signer.PublicKey(), certificate))
 	proposal("R-12.1.7-02", "external_senders that are none", supported, lists(wire.Extension{
 		ExtensionType: wire.ExtensionTypeExternalSenders, ExtensionData: []byte{1},
 	}))
@@ -436,11 +453,17 @@ func (b *book) extensionLists(sc *scene, list func(rule, what string, good, bad 
 	list("R-12.3-01", "a requirement that the new member does not meet", values(add()), values(require, add()))
 	const extra wire.ExtensionType = 0xf0f0
 	capable := DefaultCapabilities(extra)
+	const strange wire.ProposalType = 0xf00e
+	capable.Proposals = append(capable.Proposals, poll, strange)
 	wide := b.scene("extended", 1, func(i int, p *person) {
 		p.capabilities, p.extensions = capable, wire.Extensions{{ExtensionType: extra}}
 	})
 	k := b.newcomer(sc.suite, func(p *packaging) {
 		p.leaf = func(l *wire.LeafNode) { l.Capabilities.Extensions = append(l.Capabilities.Extensions, extra) }
+	})
+	wide.add("R-13.2-01", "a type that all list and the application does not know", play{
+		good: func(f *forgery) { f.list = values(wire.Proposal{ProposalType: poll, Data: []byte("tea or coffee")}) },
+		bad:  func(f *forgery) { f.list = values(wire.Proposal{ProposalType: strange, Data: []byte("tea or coffee")}) },
 	})
 	wide.add("R-13.4-02", "a new member that does not list it", play{
 		good: func(f *forgery) { f.list = values(addition(k)) },

@@ -234,6 +234,7 @@ var rules = []rule{
 	{id: "R-12.4.3.2-02", text: "A GroupInfo for external joins has external_pub", err: ErrNoExternalPub},
 	{id: "R-12.4.3.3-01", text: "A ratchet tree does not end with a blank node", err: wire.ErrTreeEnd},
 	{id: "R-12.4.3.3-02", text: "Leaves and parent nodes stand in their places", err: wire.ErrNodePlace},
+	{id: "R-13.2-01", text: "A proposal is of a type that the application knows", err: tree.ErrUnsupportedProposal},
 	{id: "R-13.4-01", text: "A list of extensions has one of each type", err: wire.ErrDuplicateExtension},
 	{id: "R-13.4-02", text: "A new member supports every extension of the GroupContext", err: tree.ErrUnsupportedExtension},
 	{id: "R-13.4-03", text: "All members support a new extension of the GroupContext", err: tree.ErrUnsupportedExtension},
@@ -245,4 +246,5 @@ var rules = []rule{
 	{id: "R-SR-02", text: "A SelfRemove is sent in a PublicMessage", err: tree.ErrSelfRemove},
 	{id: "R-SR-03", text: "A member does not commit its own SelfRemove", err: tree.ErrRemoveCommitter},
 	{id: "R-SR-04", text: "Only a member sends a SelfRemove", err: tree.ErrProposalSender},
+	{id: "R-SR-05", text: "All members support SelfRemove where one is sent", err: tree.ErrUnsupportedProposal},
 }

@@ -194,6 +194,37 @@ func (b *book) trees() {
 		empty(r)
 		r.setParent(9, wire.ParentNode{EncryptionKey: suite.Random(32)})
 	}))
+	for what, key := range map[string][]byte{"31 octets": suite.Random(31), "a point of low order": make([]byte, 32)} {
+		rule := "R-5.1.1-01"
+		if len(key) == 32 {
+			rule = "R-5.1.1-03"
+		}
+		h.add(rule, "a parent node, which its leaf vouches for: "+what, before(func(r *rawTree) {
+			p := *r.parent(5)
+			p.EncryptionKey = key
+			r.setParent(5, p)
+			l := *r.leaf(3)
+			l.ParentHash = h.suite.Hash(wire.Marshal(wire.ParentHashInput{EncryptionKey: key, ParentHash: p.ParentHash, OriginalSiblingTreeHash: r.hash(4)}))
+			must(b.t, signLeaf(&l, h.list[3].signer, h.list[0].group.GroupID(), 3))
+			r.set(3, l)
+		}))
+	}
+	h.add("R-12.4.3.3-02", "a leaf where a parent node belongs", func(w *welcoming) {
+		w.encoded = func(b []byte) []byte {
+			nodes, err := wire.Unmarshal[wire.RatchetTree](b)
+			must(h.t, err)
+			nodes[1] = nodes[0]
+			return wire.Marshal(nodes)
+		}
+	})
+	h.add("R-12.4.3.3-02", "a parent node where a leaf belongs", func(w *welcoming) {
+		w.encoded = func(b []byte) []byte {
+			nodes, err := wire.Unmarshal[wire.RatchetTree](b)
+			must(h.t, err)
+			nodes[2] = nodes[3]
+			return wire.Marshal(nodes)
+		}
+	})
 	h.add("R-12.4.3.3-01", "blank nodes at the end", func(w *welcoming) { w.encoded = func(b []byte) []byte { return longer(b, 0) } })
 	h.add("R-2.1-01", "an octet after the tree", func(w *welcoming) { w.encoded = func(b []byte) []byte { return append(b, 0) } })
 	h.add("R-13.4-03", "an extension that nobody lists", func(w *welcoming) {
