@@ -39,8 +39,8 @@ type standing struct {
 	until     time.Time // the end of what the status says
 }
 
-// strictAge is how long a status counts that was asked for with a nonce: for
-// the commit that it was asked for.
+// strictAge is how long a status counts that was asked for with a nonce: until
+// the one wrap that it was asked for, which spends it.
 const strictAge = time.Minute
 
 // good says whether a standing may be used for a community under a policy.
@@ -59,7 +59,8 @@ func newDesk(services KeyServices, trust func() *coi.Trust, now func() time.Time
 }
 
 // recipients returns whom a policy wraps keys to; false if one of them has to
-// be fetched or checked first.
+// be fetched or checked first. A status that a strict policy asked for is spent
+// by that.
 func (k *desk) recipients(p *groups.Policy, now time.Time) ([]wrap.Recipient, []groups.CoIRecipient, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -73,6 +74,13 @@ func (k *desk) recipients(p *groups.Policy, now time.Time) ([]wrap.Recipient, []
 		}
 		to = append(to, wrap.Recipient{Name: string(c.Name), Certificate: s.leaf})
 		list = append(list, s.recipient)
+	}
+	if p.StrictStatus {
+		for i := range p.CoIs {
+			spent := *k.standing[p.CoIs[i].Name]
+			spent.strict = false
+			k.standing[spent.recipient.Name] = &spent
+		}
 	}
 	return to, list, true
 }
@@ -156,21 +164,35 @@ const recheck = time.Minute
 // long ago. What was found before counts on, as long as its status says, where a
 // service can not be reached now; only what is known for certain changes it.
 func (k *desk) refresh(ctx context.Context, p *groups.Policy) error {
+	var unknown error
 	for i := range p.CoIs {
-		c := &p.CoIs[i]
-		if s := k.known(c, false); s != nil && k.now().Before(s.checked.Add(recheck)) {
-			continue
+		err := k.look(ctx, &p.CoIs[i], p.StrictStatus)
+		if groups.KindOf(err) == groups.CoIRevoked {
+			return err // whatever is not known of the others
 		}
-		s, err := k.ask(ctx, c, p.StrictStatus)
-		switch {
-		case err == nil:
-			k.put(c.Name, s)
-		case groups.KindOf(err) == groups.CoIRevoked:
-			k.forget(c.Name)
-			return err
-		case k.known(c, false) == nil:
-			return err
+		if err != nil && unknown == nil {
+			unknown = err
 		}
+	}
+	return unknown
+}
+
+// look looks at one community again. A strict policy's wraps do not go by it:
+// each asks for itself.
+func (k *desk) look(ctx context.Context, c *groups.CoI, strict bool) error {
+	if s := k.known(c, false); s != nil && k.now().Before(s.checked.Add(recheck)) {
+		return nil
+	}
+	s, err := k.ask(ctx, c, strict)
+	switch {
+	case err == nil:
+		s.strict = false
+		k.put(c.Name, s)
+	case groups.KindOf(err) == groups.CoIRevoked:
+		k.forget(c.Name)
+		return err
+	case k.known(c, false) == nil:
+		return err
 	}
 	return nil
 }

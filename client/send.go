@@ -143,6 +143,7 @@ func (d *Device) nextBatch(s *session) (batch []*devicev1.Submission, files []fi
 			continue
 		case errors.Is(err, mls.ErrCommitRequired), kindOf(err) == groups.KeyStale:
 			d.attend(r.Room, 0) // a commit comes first; then the outbox is woken
+			r.hold.why = textOf(err)
 			r.hold.until = d.cfg.Now().Add(holdBusy)
 			again = min(again, holdBusy)
 			continue
