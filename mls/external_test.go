@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"parley/mls/suite"
@@ -202,19 +203,19 @@ func TestExternalJoinRefused(t *testing.T) {
 		want   error
 	}{
 		{"no external_pub", func(o *ExternalJoinOptions) {
-			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions = g.Extensions[1:] })
+			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions = without(g.Extensions, wire.ExtensionTypeExternalPub) })
 		}, ErrNoExternalPub},
 		{"external_pub as a bare key", func(o *ExternalJoinOptions) {
 			bare := bytes.Repeat([]byte{0xff}, 32) // a key that begins with 31 would be one of 31 bytes
-			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions[0].ExtensionData = bare })
+			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions = with(g.Extensions, wire.ExtensionTypeExternalPub, bare) })
 		}, wire.ErrMalformed},
 		{"external_pub of low order", func(o *ExternalJoinOptions) {
 			o.GroupInfo = resign(func(g *wire.GroupInfo) {
-				g.Extensions[0].ExtensionData = wire.Marshal(wire.ExternalPub{ExternalPub: make([]byte, 32)})
+				g.Extensions = with(g.Extensions, wire.ExtensionTypeExternalPub, wire.Marshal(wire.ExternalPub{ExternalPub: make([]byte, 32)}))
 			})
 		}, suite.ErrBadKey},
 		{"no tree", func(o *ExternalJoinOptions) {
-			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions = g.Extensions[:1] })
+			o.GroupInfo = resign(func(g *wire.GroupInfo) { g.Extensions = without(g.Extensions, wire.ExtensionTypeRatchetTree) })
 		}, ErrTreeMissing},
 		{"signature", func(o *ExternalJoinOptions) {
 			g := *m.GroupInfo
@@ -344,4 +345,14 @@ func (g *Group) closed() *Group {
 	c := *g
 	c.policy = Policy{}
 	return &c
+}
+
+// without is a list without the extension of a type, wherever it stands.
+func without(list wire.Extensions, kind wire.ExtensionType) wire.Extensions {
+	return slices.DeleteFunc(slices.Clone(list), func(e wire.Extension) bool { return e.ExtensionType == kind })
+}
+
+// with is a list with other data in the extension of a type.
+func with(list wire.Extensions, kind wire.ExtensionType, data []byte) wire.Extensions {
+	return append(without(list, kind), wire.Extension{ExtensionType: kind, ExtensionData: data})
 }
