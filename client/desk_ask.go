@@ -63,7 +63,7 @@ func (k *desk) askOnce(ctx context.Context, c *groups.CoI, strict bool) (*standi
 	if len(certificates) > maxCoICertificates {
 		return nil, unavailable(c, "lookup service gives %d certificates: at most %d are looked at", len(certificates), maxCoICertificates)
 	}
-	why := unavailable(c, "its lookup service gives no certificate that is in use")
+	why := k.orphaned(ctx, c, certificates)
 	for i := range certificates {
 		if certificates[i].Retired {
 			continue
@@ -79,6 +79,17 @@ func (k *desk) askOnce(ctx context.Context, c *groups.CoI, strict bool) (*standi
 		return s, nil
 	}
 	return nil, why
+}
+
+// orphaned says why a community has no certificate that is in use: its last one
+// was revoked, if that can be proven, or it is not known.
+func (k *desk) orphaned(ctx context.Context, c *groups.CoI, certificates []CoICertificate) error {
+	if len(certificates) > 0 && certificates[0].Retired { // the newest; none is in use
+		if _, err := k.examine(ctx, c, &certificates[0], false); groups.KindOf(err) == groups.CoIRevoked {
+			return err
+		}
+	}
+	return unavailable(c, "its lookup service gives no certificate that is in use")
 }
 
 // unavailable says why it is not known whether a community's certificate is

@@ -49,9 +49,9 @@ func Open(cfg Config) (*Device, error) {
 	d := &Device{cfg: cfg, id: me.Device, rooms: make(map[groups.RoomID]*room), moved: make(chan struct{})}
 	d.self.Store(me)
 	if cfg.KeyServices == nil {
-		cfg.KeyServices = dialKeyServices(d)
+		d.cfg.KeyServices = dialKeyServices(d)
 	}
-	d.desk = newDesk(cfg.KeyServices, func() *coi.Trust { return d.self.Load().trust }, cfg.Now)
+	d.desk = newDesk(d.cfg.KeyServices, func() *coi.Trust { return d.self.Load().trust }, cfg.Now)
 	if err := d.loadRooms(); err != nil {
 		return nil, err
 	}

@@ -26,8 +26,11 @@ func (d *Device) watchKey(ctx context.Context, id groups.RoomID) error {
 		case groups.KindOf(err) == groups.CoIRevoked:
 			r.deny(textOf(err))
 		case err == nil:
-			r.deny("")
 			r.replace = d.replaced(r)
+			if r.Keys.Denied != "" && r.replace {
+				r.Keys.Bad = "it is wrapped to a certificate that was revoked"
+			}
+			r.deny("")
 		}
 		if r.renews() {
 			d.attend(r.Room, commitDelay(r))

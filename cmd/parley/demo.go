@@ -26,12 +26,14 @@ type demo struct {
 	dir    string // all there is; commands run in it
 	canary string // a word that nobody but members may ever see
 
-	alpha, beta *demoSite
-	services    []*service // in the order they were started
+	alpha, beta    *demoSite
+	finance, legal *demoCoI
+	said           time.Time  // when the first lines in the vault had been said
+	services       []*service // in the order they were started
 
-	laptop, phone, bob, carol, late *person
-	screen                          *screen // what bob's laptop prints as it comes
-	story                           *story
+	laptop, phone, bob, carol, late, tablet *person
+	screen                                  *screen // what bob's laptop prints as it comes
+	story                                   *story
 }
 
 // demoFlags are those of parley demo.

@@ -18,6 +18,7 @@ type person struct {
 	home    string
 	gateway string // the one the device uses, "" for the site's first
 	room    string // what this person calls the room
+	bot     bool   // no person holds it
 }
 
 // person makes up somebody at a device.
@@ -56,7 +57,11 @@ func (p *person) ask(ctx context.Context, answer any, words ...string) error {
 // enrol makes the device: a one-time code from the site, and a login with it.
 func (p *person) enrol(ctx context.Context) error {
 	d := p.demo
-	out, err := d.exec(ctx, d.pki, "code", "new", "--dir", p.site.pki, "--user", p.user, "--device", p.device, "--json")
+	words := []string{"code", "new", "--dir", p.site.pki, "--user", p.user, "--device", p.device}
+	if p.bot {
+		words = append(words, "--bot")
+	}
+	out, err := d.exec(ctx, d.pki, append(words, "--json")...)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (d *demo) makePKI(s *demoSite) act {
 // names and no others.
 func (d *demo) exchangeTrust(ctx context.Context) (string, error) {
 	for _, pair := range [][2]*demoSite{{d.alpha, d.beta}, {d.beta, d.alpha}} {
-		_, err := d.exec(ctx, d.pki, "trust", "add", "--dir", pair[0].pki, "--site", string(pair[1].name), "--ca", pair[1].pki+"/ca.pem")
+		_, err := d.exec(ctx, d.pki, "trust", "add", "--dir", pair[0].pki, "--site", string(pair[1].name), "--ca", pair[1].pki+".pem")
 		if err != nil {
 			return "", err
 		}

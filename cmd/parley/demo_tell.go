@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 // tell tells the whole story.
 func (d *demo) tell(ctx context.Context) error {
 	d.canary = "canary-" + hex.EncodeToString(random(8))
-	if err := d.newSites(); err != nil {
+	if err := errors.Join(d.newSites(), d.newCommunities()); err != nil {
 		return err
 	}
 	for _, c := range []struct {
@@ -28,10 +29,14 @@ func (d *demo) tell(ctx context.Context) error {
 		{"Two organisations", []demoStep{
 			{"alpha.example makes its CAs, and certificates for two nodes", d.makePKI(d.alpha)},
 			{"beta.example makes its own", d.makePKI(d.beta)},
+			{"alpha has a community of interest, finance, under a CA of its own", d.makeCommunity(d.finance)},
+			{"beta has one, legal", d.makeCommunity(d.legal)},
 			{"each trusts the other's CA, for the other's names alone", d.exchangeTrust},
 			{"their gateways run: a1 and a2 of alpha, b1 of beta", d.startNodes},
 			{"alpha's nodes have found each other, and beta is linked to alpha", d.seeEachOther},
 			{"their enrolment services run, apart from the gateways", d.startEnrolment},
+			{"OCSP, lookup and unwrap services run, six processes", d.startCommunities},
+			{"preflight: the services of both communities answer and agree", d.preflight},
 		}},
 		{"People and their devices", d.enrolments()},
 		{"A room at alpha", []demoStep{
@@ -51,6 +56,7 @@ func (d *demo) tell(ctx context.Context) error {
 			{"bob's laptop has every message exactly once, in order", d.caughtUp},
 			{"bob's phone was added by his laptop, reads and writes", d.lateDevice},
 		}},
+		{"Keys in the hands of the enterprise", d.communitySteps()},
 		{"Who is out, is out", []demoStep{
 			{"alice's laptop removes her phone: the others have a new key", d.removePhone},
 			{"the phone can neither read what follows nor write", d.phoneIsOut},

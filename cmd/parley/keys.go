@@ -79,7 +79,7 @@ With --json it prints {"device","certificate":{"fingerprint","issuer","not_befor
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask the gateway for key packages")
-	cmd.AddCommand(keysHistoryCommand(a), keysNewCommand(a), keysFlagCommand(a), keysExportCommand(a), keysVerifyCommand(a))
+	cmd.AddCommand(keysHistoryCommand(a), keysNewCommand(a), keysFlagCommand(a), keysExportCommand(a), keysVerifyCommand(a), keysEnvelopeCommand(a))
 	return cmd
 }
 

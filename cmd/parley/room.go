@@ -20,7 +20,7 @@ func roomCommand(a *app) *cobra.Command {
 	}
 	cmd.AddCommand(
 		roomListCommand(a), roomInfoCommand(a), roomMembersCommand(a), roomLogCommand(a),
-		roomCreateCommand(a), roomAddCommand(a), roomRemoveCommand(a), roomLeaveCommand(a), roomRekeyCommand(a), roomInspectCommand(a),
+		roomCreateCommand(a), roomAddCommand(a), roomRemoveCommand(a), roomLeaveCommand(a), roomRekeyCommand(a), roomInspectCommand(a), roomExportCommand(a),
 	)
 	return cmd
 }

@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +22,8 @@ type policyFlags struct {
 	history              string
 	age, renew           time.Duration
 	messages             uint64
+	approvers            []string
+	threshold            uint8
 }
 
 func (f *policyFlags) add(cmd *cobra.Command) {
@@ -30,6 +36,8 @@ func (f *policyFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.history, "history", "none", "what new devices may read of the past: none, own (their person's), all")
 	fs.DurationVar(&f.age, "key-age", 0, "how long a key lasts at most (default 720h)")
 	fs.Uint64Var(&f.messages, "key-messages", 0, "how many messages a key seals at most (default no limit)")
+	fs.StringArrayVar(&f.approvers, "approver", nil, "let this person approve cases, NAME=PUBLIC-KEY-FILE; may be repeated")
+	fs.Uint8Var(&f.threshold, "case-threshold", 0, "how many approvers it takes to have keys opened for a case (default: there are no cases)")
 	fs.DurationVar(&f.renew, "auto-renew", 0, "let devices renew keys by themselves, this long before they end")
 }
 
@@ -50,6 +58,9 @@ func (f *policyFlags) apply(ctx context.Context, s *session, p *groups.Policy) e
 	if f.messages > 0 {
 		p.MaxKeyMessages = f.messages
 	}
+	if err := f.caseRule(p); err != nil {
+		return err
+	}
 	for _, name := range f.communities {
 		c, err := s.community(ctx, name)
 		if err != nil {
@@ -67,6 +78,42 @@ func (f *policyFlags) apply(ctx context.Context, s *session, p *groups.Policy) e
 	}
 	slices.Sort(p.Readers)
 	return nil
+}
+
+// caseRule says who may have keys opened for a case.
+func (f *policyFlags) caseRule(p *groups.Policy) error {
+	if f.threshold == 0 && len(f.approvers) == 0 {
+		return nil
+	}
+	p.Cases.Threshold = f.threshold
+	for _, a := range f.approvers {
+		name, file, ok := strings.Cut(a, "=")
+		if !ok {
+			return usagef("--approver is NAME=PUBLIC-KEY-FILE, not %q", a)
+		}
+		hash, err := publicKeyHash(file)
+		if err != nil {
+			return err
+		}
+		p.Cases.Approvers = append(p.Cases.Approvers, groups.Approver{Name: name, Key: hash})
+	}
+	return nil
+}
+
+// publicKeyHash names a public key in PEM: SHA-256 of its SubjectPublicKeyInfo.
+func publicKeyHash(file string) (groups.Hash, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return groups.Hash{}, err
+	}
+	block, _ := pem.Decode(b)
+	if block == nil || block.Type != "PUBLIC KEY" {
+		return groups.Hash{}, usagef("%s holds no public key in PEM", file)
+	}
+	if _, err := x509.ParsePKIXPublicKey(block.Bytes); err != nil {
+		return groups.Hash{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return groups.HashOf(block.Bytes), nil
 }
 
 // community finds a community by what a person calls it; one that is new is
