@@ -251,6 +251,9 @@ func (b *book) proposals() {
 	proposal("R-12.1.7-02", "required_capabilities that end in the middle", supported, lists(wire.Extension{
 		ExtensionType: wire.ExtensionTypeRequiredCapabilities, ExtensionData: []byte{2, 0},
 	}))
+	proposal("R-12.1.7-02", "required_capabilities with half an extension type", supported, lists(wire.Extension{
+		ExtensionType: wire.ExtensionTypeRequiredCapabilities, ExtensionData: []byte{3, 0, 1, 0, 0, 0},
+	}))
 	senders := func(key []byte, c wire.Credential) wire.Proposal {
 		return extensions(wire.Extension{ExtensionType: wire.ExtensionTypeExternalSenders, ExtensionData: wire.Marshal(wire.ExternalSenders{
 			{SignatureKey: key, Credential: c},

@@ -39,6 +39,7 @@ func (b *book) codec() {
 	message := wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatKeyPackage, KeyPackage: &k})
 	b.decode("R-6-01", "version 0", "MLSMessage", message, slices.Replace(bytes.Clone(message), 0, 2, 0, 0))
 	b.decode("R-6-01", "version 2", "MLSMessage", message, slices.Replace(bytes.Clone(message), 0, 2, 0, 2))
+	b.decode("R-10-02", "version 2 in a message of version 1", "MLSMessage", message, slices.Replace(bytes.Clone(message), 4, 6, 0, 2))
 	b.decode("R-6-02", "wire format 0", "MLSMessage", message, slices.Replace(bytes.Clone(message), 2, 4, 0, 0))
 	b.decode("R-6-02", "wire format 6", "MLSMessage", message, slices.Replace(bytes.Clone(message), 2, 4, 0, 6))
 	private := wire.Marshal(wire.MLSMessage{WireFormat: wire.WireFormatPrivateMessage, PrivateMessage: &wire.PrivateMessage{

@@ -159,6 +159,7 @@ var rules = []rule{
 	{id: "R-9.2-01", text: "A key is deleted when it has been used", err: ErrReplay},
 	{id: "R-9.2-02", text: "A generation is not used twice, also after a restart", test: "TestCrashBetweenWrites"},
 	{id: "R-10-01", text: "init_key is unique among the key packages of a client", why: "each is made anew from the system's random source"},
+	{id: "R-10-02", text: "A key package in an MLSMessage is of the message's version", err: wire.ErrUnknownVersion},
 	{id: "R-10.1-01", text: "A key package is of the group's version", err: tree.ErrKeyPackageVersion},
 	{id: "R-10.1-02", text: "A key package is of the group's cipher suite", err: tree.ErrKeyPackageSuite},
 	{id: "R-10.1-03", text: "The signature of a key package verifies", err: tree.ErrKeyPackageSignature},
