@@ -77,20 +77,27 @@ func (d *Device) reach(ctx context.Context, id groups.RoomID, seq groups.Seq) er
 // key is wrapped to, if need be. Without them nobody is added and no key made
 // for its own sake; somebody is removed all the same.
 func (d *Device) prepareCertified(ctx context.Context, id groups.RoomID, p plan) (*devicev1.Submission, error) {
-	sub, err := d.prepare(id, p, false)
-	need, missing := errors.AsType[*needCertificates](err)
-	if !missing {
-		return sub, err
-	}
-	if err := d.desk.fetch(ctx, need.policy); err != nil {
-		if !need.bare {
+	for range maxFetches {
+		sub, err := d.prepare(id, p, false)
+		need, missing := errors.AsType[*needCertificates](err)
+		if !missing {
+			return sub, err
+		}
+		err = d.desk.fetch(ctx, need.policy)
+		if err != nil && need.bare {
+			d.cfg.Log.Warn("a commit goes without a key record", "room", id, "error", err)
+			return d.prepare(id, p, true)
+		}
+		if err != nil {
 			return nil, err
 		}
-		d.cfg.Log.Warn("a commit goes without a key record", "room", id, "error", err)
-		return d.prepare(id, p, true)
 	}
-	return d.prepare(id, p, false)
+	return nil, groups.Errorf(groups.Busy, "other commits of this device used up the status of %s's communities: try again", id)
 }
+
+// maxFetches bounds how often certificates are fetched for one commit: under a
+// strict policy each status is good for one, and another may have it.
+const maxFetches = 4
 
 // prepare makes a commit and makes what it leads to durable (I7). A bare one
 // has no key record.

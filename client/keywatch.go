@@ -114,7 +114,11 @@ func (d *Device) replaced(r *room) bool {
 // the services.
 func (d *Device) publishRecord(ctx context.Context, s *session, id groups.RoomID) error {
 	sub, err := d.draftRecord(id)
-	if need, missing := errors.AsType[*needCertificates](err); missing {
+	for range maxFetches {
+		need, missing := errors.AsType[*needCertificates](err)
+		if !missing {
+			break
+		}
 		if err := d.desk.fetch(ctx, need.policy); err != nil {
 			return err
 		}
