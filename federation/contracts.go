@@ -56,6 +56,11 @@ type Rooms interface {
 	Rooms() []groups.RoomInfo
 	// SetOwner remembers who orders a room: advice, for display and relay.
 	SetOwner(room groups.RoomID, node groups.NodeID)
+	// Fence holds a head that a peer shows against the log of a room ordered
+	// here. If this site has signed it and the log does not hold it, the room is
+	// read-only, durably, until it does; Room tells. Denied is a lie, Conflict
+	// what was given up.
+	Fence(shown *groups.SignedHead) error
 	// WatchRooms calls wake for a room that is new here or whose sites changed.
 	WatchRooms(wake func(room groups.RoomID)) (stop func())
 }

@@ -29,6 +29,7 @@ type follow struct {
 	busy    bool               // a run is with the store
 	queued  bool               // in follower.ready
 	renew   bool               // subscribe again when the store has answered
+	refill  bool               // this node orders it and wants back what it lost
 	moved   time.Time          // when an entry was stored or asked for last
 
 	conflicts int           // since an entry was stored
@@ -42,6 +43,7 @@ type follow struct {
 type source struct {
 	link  *link
 	owner groups.NodeID
+	seq   groups.Seq // it had when it made the offer
 	until groups.Seq // our site left with this entry
 	bad   string     // why it is not followed from it
 }
@@ -74,12 +76,15 @@ func (r *follow) blame(why string) {
 }
 
 // best returns the source to follow from: the owner, then a node of the hub
-// site, then a sibling with a copy.
+// site, then a sibling with a copy. A room that this node lost a part of comes
+// back from the longest copy.
 func (r *follow) best() *source {
-	rank := func(s *source) int {
+	rank := func(s *source) groups.Seq {
 		switch {
-		case s.bad != "" || s.until != 0 && r.held.Seq >= s.until:
+		case s.bad != "" || s.until != 0 && r.held.Seq >= s.until || r.refill && s.seq <= r.held.Seq:
 			return 0
+		case r.refill:
+			return s.seq
 		case s.link.peer == s.owner:
 			return 3
 		case s.link.peer.Site() == r.room.Site():
@@ -134,7 +139,8 @@ func (f *follower) offer(room groups.RoomID, s source) {
 // answered.
 func (f *follower) choose(r *follow) {
 	info, err := f.node.cfg.Rooms.Room(r.room)
-	if err == nil && info.Owned {
+	r.refill = err == nil && info.Owned
+	if r.refill && info.Fenced == 0 {
 		f.leave(r)
 		return
 	}
@@ -190,6 +196,12 @@ func (f *follower) begin(r *follow) {
 	}
 	f.subs[r.source][r.sub] = r
 	m := &linkv1.Subscribe{Room: string(r.room), Subscription: r.sub, Seq: uint64(r.held.Seq), Hash: r.held.Hash[:]}
+	if head := f.node.latest(groups.RoomInfo{Room: r.room, Head: r.held}); head != nil && !r.refill {
+		m.Head = head.Marshal()
+	}
+	if best := r.best(); r.refill && best != nil && best.link == r.source {
+		m.Until = uint64(best.seq)
+	}
 	if r.source.lanes[laneControl].out.add(&linkv1.Frame{Subscribes: []*linkv1.Subscribe{m}}, hardOutbox) != nil {
 		r.source.close(errOutboxFull)
 	}

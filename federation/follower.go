@@ -119,18 +119,21 @@ func (f *follower) ask(do func()) bool {
 }
 
 // offered takes a peer's offers. Another site offers rooms that it is the hub
-// of, a sibling any.
+// of, or copies of rooms of this site, with a head; a sibling any.
 func (f *follower) offered(ctx context.Context, l *link, offers []*linkv1.Offer) error {
 	for _, o := range offers {
 		room, err := groups.ParseRoomID(o.Room)
-		if err != nil || !l.sibling() && room.Site() != l.peer.Site() {
+		if err != nil || !l.sibling() && room.Site() != l.peer.Site() && (room.Site() != f.node.site || len(o.Head) == 0) {
 			return fmt.Errorf("%w: bad offer", errProtocol)
 		}
 		owner, err := groups.ParseNodeID(o.Owner)
 		if err != nil || owner.Site() != room.Site() {
 			owner = ""
 		}
-		src := source{link: l, owner: owner, until: groups.Seq(o.Until)}
+		if room.Site() == f.node.site && !f.reported(l, room, o) {
+			continue
+		}
+		src := source{link: l, owner: owner, seq: groups.Seq(o.Seq), until: groups.Seq(o.Until)}
 		if err := f.hand(ctx, func() { f.offer(room, src) }); err != nil {
 			return err
 		}

@@ -47,6 +47,7 @@ func parseFrame(lane int, b []byte) (*linkv1.Frame, error) {
 	entries := len(f.Entries) + len(f.Submissions)
 	receipts := len(f.Outcomes) + len(f.Acks)
 	wrong := f.Hello != nil ||
+		f.Offered && lane != laneControl ||
 		control > 0 && lane != laneControl ||
 		entries > 0 && lane == laneReceipts ||
 		receipts > 0 && lane != laneReceipts
@@ -72,6 +73,9 @@ func (l *link) handle(ctx context.Context, i int, f *linkv1.Frame) error {
 		if err := l.node.follower.offered(ctx, l, f.Offers); err != nil {
 			return err
 		}
+	}
+	if f.Offered {
+		l.node.settling.heard(l.peer.Site())
 	}
 	for _, s := range f.Subscribes {
 		if err := l.server.subscribe(s); err != nil {

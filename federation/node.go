@@ -33,6 +33,7 @@ type Node struct {
 	fetcher  *fetcher
 	claims   *claimLimits
 	owners   *owners
+	settling settling
 	gossip   *gossip // nil without
 
 	transport *quic.Transport
@@ -102,6 +103,7 @@ func (n *Node) Start() error {
 		}
 		n.wg.Go(n.gossip.run)
 	}
+	n.settling.begin(&n.cfg)
 	n.wg.Go(n.accept)
 	n.wg.Go(n.follower.run)
 	n.wg.Go(n.offerer.run)

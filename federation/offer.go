@@ -13,7 +13,8 @@ const offersPerFrame = 500
 
 // An offerer tells each peer which rooms it should follow: a sibling all rooms
 // held here, another site the rooms of our site that it has members or readers in,
-// or had, so that it still gets the entry that removed them.
+// or had, so that it still gets the entry that removed them; and what is held of
+// the other site's own rooms, with the head that it has signed.
 type offerer struct {
 	node *Node
 	wake chan struct{}
@@ -24,6 +25,7 @@ type offerer struct {
 	ended []ending                               // subscriptions that ended: at most one a room and link
 	dirty map[groups.RoomID]struct{}             // rooms with news, bounded by the rooms held
 	sent  map[*link]map[groups.RoomID]groups.Seq // what was offered until which entry; owned by run
+	shown map[*link]map[groups.Hash]bool         // ordering certificates that went with offers; owned by run
 }
 
 // An ending is a room whose subscription ended with the membership of a site.
@@ -34,7 +36,8 @@ type ending struct {
 
 func newOfferer(n *Node) *offerer {
 	return &offerer{node: n, wake: make(chan struct{}, 1),
-		dirty: make(map[groups.RoomID]struct{}), sent: make(map[*link]map[groups.RoomID]groups.Seq)}
+		dirty: make(map[groups.RoomID]struct{}), sent: make(map[*link]map[groups.RoomID]groups.Seq),
+		shown: make(map[*link]map[groups.Hash]bool)}
 }
 
 // up offers all rooms on a new link.
@@ -85,11 +88,13 @@ func (o *offerer) run() {
 		o.fresh, o.gone, o.ended, o.dirty = nil, nil, nil, make(map[groups.RoomID]struct{})
 		o.mu.Unlock()
 		for _, l := range fresh {
-			o.sent[l] = make(map[groups.RoomID]groups.Seq)
+			o.sent[l], o.shown[l] = make(map[groups.RoomID]groups.Seq), make(map[groups.Hash]bool)
 			o.offer(l, o.node.cfg.Rooms.Rooms())
+			o.push(l, &linkv1.Frame{Offered: true})
 		}
 		for _, l := range gone {
 			delete(o.sent, l)
+			delete(o.shown, l)
 		}
 		for _, e := range ended {
 			delete(o.sent[e.link], e.room)
@@ -122,8 +127,8 @@ func (o *offerer) offer(l *link, rooms []groups.RoomInfo) {
 	sent := o.sent[l]
 	var f linkv1.Frame
 	flush := func() {
-		if len(f.Offers) > 0 && l.lanes[laneControl].out.add(&f, hardOutbox) != nil {
-			l.close(errOutboxFull)
+		if len(f.Offers) > 0 {
+			o.push(l, &f)
 		}
 		f.Offers = nil
 	}
@@ -132,14 +137,28 @@ func (o *offerer) offer(l *link, rooms []groups.RoomInfo) {
 		if was, told := sent[info.Room]; !ok || told && was == until {
 			continue
 		}
+		m := &linkv1.Offer{Room: string(info.Room), Owner: string(o.owner(info)), Seq: uint64(info.Head.Seq), Until: uint64(until)}
+		if info.Room.Site() == l.peer.Site() && !info.Owned {
+			head := o.node.latest(info)
+			if head == nil {
+				continue
+			}
+			m.Head, m.Signer = head.Marshal(), o.chain(l, head.Signer)
+		}
 		sent[info.Room] = until
-		f.Offers = append(f.Offers, &linkv1.Offer{Room: string(info.Room), Owner: string(o.owner(info)),
-			Seq: uint64(info.Head.Seq), Until: uint64(until)})
+		f.Offers = append(f.Offers, m)
 		if len(f.Offers) == offersPerFrame {
 			flush()
 		}
 	}
 	flush()
+}
+
+// push puts offers on the way.
+func (o *offerer) push(l *link, f *linkv1.Frame) {
+	if l.lanes[laneControl].out.add(f, hardOutbox) != nil {
+		l.close(errOutboxFull)
+	}
 }
 
 func (o *offerer) owner(info groups.RoomInfo) groups.NodeID {
@@ -162,8 +181,12 @@ func (o *offerer) due(l *link, info groups.RoomInfo) (until groups.Seq, ok bool)
 }
 
 // mayFollow says whether a site may follow a room from a node of hub, and until
-// which entry: zero means without end.
+// which entry: zero means without end. The room's own site may have it back from
+// anybody.
 func mayFollow(info groups.RoomInfo, site, hub groups.SiteID) (until groups.Seq, ok bool) {
+	if info.Room.Site() == site {
+		return 0, true
+	}
 	if info.Room.Site() != hub {
 		return 0, false
 	}

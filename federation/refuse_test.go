@@ -157,6 +157,8 @@ func TestBrokenFramesEndTheLink(t *testing.T) {
 		{"a second hello", 0, frame(&linkv1.Frame{Hello: hello})},
 		{"an offer among messages", 1, frame(&linkv1.Frame{Offers: []*linkv1.Offer{{Room: string(roomID(beta, "r"))}}})},
 		{"a room the site is not the hub of", 0, frame(&linkv1.Frame{Offers: []*linkv1.Offer{{Room: string(roomID(alpha, "r"))}}})},
+		{"a copy of a third site's room", 0, frame(&linkv1.Frame{Offers: []*linkv1.Offer{{Room: string(roomID(gamma, "r")), Head: []byte("head")}}})},
+		{"the end of offers among messages", 1, frame(&linkv1.Frame{Offered: true})},
 		{"a commit among messages", 1, frame(&linkv1.Frame{Submissions: []*linkv1.Submission{{Kind: uint32(groups.KindCommit)}}})},
 		{"an ack among commits", 0, frame(&linkv1.Frame{Acks: []*linkv1.Ack{{}}})},
 		{"a bad name", 0, frame(&linkv1.Frame{Subscribes: []*linkv1.Subscribe{{Room: "../../etc"}}})},

@@ -28,6 +28,10 @@ func (l *link) submitted(ctx context.Context, m *linkv1.Submission) error {
 	info, err := l.node.cfg.Rooms.Room(sub.Room)
 	switch {
 	case err == nil && info.Owned:
+		if err := l.node.Settled(sub.Room); err != nil {
+			done(groups.Outcome{ID: sub.ID, Err: err})
+			return nil
+		}
 		l.node.cfg.Log.Submit(sub, done)
 	case sub.Room.Site() != l.node.site:
 		done(groups.Outcome{ID: sub.ID, Err: groups.Errorf(groups.Denied, "%s is not ordered at %s", sub.Room, l.node.site)})

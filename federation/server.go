@@ -44,8 +44,7 @@ type subscription struct {
 
 	// Owned by the loop.
 	checked bool
-	warned  bool       // that start is past our log
-	until   groups.Seq // the last entry the peer may have, 0 without end
+	until   groups.Seq // the last entry the peer may have, or wants; 0 without end
 }
 
 // A mark says how many bytes were sent up to an entry.
@@ -72,11 +71,16 @@ func (v *server) subscribe(m *linkv1.Subscribe) error {
 			err = groups.Errorf(groups.Denied, "%s has neither members nor readers in %s", v.link.peer.Site(), room)
 		}
 	}
+	if err == nil && info.Owned && groups.Seq(m.Seq) > info.Head.Seq && len(m.Head) > 0 {
+		if err = v.link.node.fence(v.link, room, m.Head); kindOf(err) == groups.Conflict {
+			err = groups.Errorf(groups.Invalid, "%w", err) // for good
+		}
+	}
 	if err != nil {
 		v.refuse(m.Subscription, groups.Seq(m.Seq), err)
 		return nil
 	}
-	s := &subscription{room: room, id: m.Subscription, sent: groups.Seq(m.Seq), acked: groups.Seq(m.Seq),
+	s := &subscription{room: room, id: m.Subscription, sent: groups.Seq(m.Seq), acked: groups.Seq(m.Seq), until: groups.Seq(m.Until),
 		start: groups.Head{Room: room, Seq: groups.Seq(m.Seq), Hash: groups.Hash(m.Hash)}}
 	v.mu.Lock()
 	old := v.byRoom[room]

@@ -54,8 +54,10 @@ func (v *server) check(s *subscription) error {
 		return nil
 	}
 	if info.Head.Seq < s.start.Seq {
-		v.ahead(s, info)
-		return nil
+		if info.Owned && info.Parked == "" {
+			return groups.Errorf(groups.Invalid, "its owner goes on after entry %d without entry %d: it was lost, or never there", info.Head.Seq, s.start.Seq)
+		}
+		return nil // it will be
 	}
 	s.checked = true
 	if s.start.Seq == 0 {
@@ -79,17 +81,6 @@ func (v *server) check(s *subscription) error {
 		return groups.Errorf(groups.Invalid, "entry %d is %s here", s.start.Seq, held)
 	}
 	return nil
-}
-
-// ahead tells the operator of a follower that says it holds what its owner,
-// here, does not. It is no proof: the room goes on.
-func (v *server) ahead(s *subscription, info groups.RoomInfo) {
-	if !info.Owned || s.warned {
-		return
-	}
-	s.warned = true
-	v.link.node.log.Error("a follower holds more of a room than its owner here: was this node's data put back to an older copy?",
-		"room", string(s.room), "peer", string(v.link.peer), "ours", uint64(info.Head.Seq), "theirs", uint64(s.start.Seq))
 }
 
 // send puts a page on its lanes: messages in one piece, the others one by one

@@ -40,6 +40,7 @@ type memRoom struct {
 	attached map[groups.Seq][][]byte
 	head     *groups.SignedHead
 	receipts map[groups.SubmissionID]groups.Receipt
+	gaveUp   bool
 }
 
 type memBlob struct {
@@ -103,7 +104,7 @@ func (s *memStore) commit() {
 		var heads []groups.Head
 		var owned []*memRoom
 		for r := range b.touched {
-			if r.info.Owned {
+			if r.info.Owned && (r.head == nil || r.head.Head.Seq < r.info.Head.Seq) {
 				heads, owned = append(heads, r.info.Head), append(owned, r)
 			}
 		}
@@ -224,6 +225,9 @@ func (s *memStore) take(b *memBatch, r *memRoom, e *groups.Entry, attached [][]b
 		r.attached[e.Seq] = attached
 	}
 	r.info.Head = groups.Head{Room: e.Room, Seq: e.Seq, Hash: e.Hash(), Epoch: e.Epoch, Term: e.Term}
+	if e.Seq >= r.info.Fenced && r.info.Fenced > 0 {
+		r.info.Fenced, r.info.Parked = 0, ""
+	}
 	b.touched[r] = true
 	if r.follow(e) {
 		b.fresh[e.Room] = true
@@ -238,6 +242,8 @@ func (s *memStore) Submit(sub groups.Submission, done func(groups.Outcome)) {
 		switch {
 		case r == nil || !r.info.Owned:
 			out.Err = groups.Errorf(groups.NotFound, "no such room here")
+		case r.info.Parked != "":
+			out.Err = groups.Errorf(groups.Unavailable, "%s", r.info.Parked)
 		case string(sub.Body) == "refuse me":
 			out.Err = &groups.Error{Kind: groups.StaleEpoch, Text: "another commit won", Epoch: 7, Seq: r.info.Head.Seq}
 		default:
@@ -352,7 +358,7 @@ func (s *memStore) Watch(room groups.RoomID, wake func()) func() {
 func (s *memStore) Room(room groups.RoomID) (groups.RoomInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.rooms[room]; r != nil && r.info.Head.Seq > 0 {
+	if r := s.rooms[room]; r != nil && (r.info.Head.Seq > 0 || r.info.Parked != "") {
 		return r.info, nil
 	}
 	return groups.RoomInfo{}, groups.Errorf(groups.NotFound, "no such room")
@@ -378,6 +384,46 @@ func (s *memStore) SetOwner(room groups.RoomID, node groups.NodeID) {
 	if r := s.rooms[room]; r != nil && !r.info.Owned {
 		r.info.Owner = node
 	}
+}
+
+// Fence implements Rooms.
+func (s *memStore) Fence(shown *groups.SignedHead) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := shown.Verify(fakeSigner{}); err != nil {
+		return err
+	}
+	head := shown.Head
+	r := s.rooms[head.Room]
+	if r == nil {
+		r = s.room(head.Room)
+		r.info.Owned, r.info.Owner = true, s.node
+	}
+	if !r.info.Owned {
+		return nil
+	}
+	if n := int(head.Seq); n <= len(r.entries) {
+		if e, err := groups.ParseEntry(r.entries[n-1].Bytes); err != nil || e.Hash() == head.Hash {
+			return err
+		}
+	}
+	switch {
+	case r.gaveUp:
+		return groups.Errorf(groups.Conflict, "given up")
+	case head.Seq <= r.info.Head.Seq:
+		r.info.Parked, r.info.Fenced = "two histories", 0
+	case head.Seq > r.info.Fenced && (r.info.Parked == "" || r.info.Fenced > 0):
+		r.info.Parked, r.info.Fenced = "an older copy", head.Seq
+	}
+	return nil
+}
+
+// giveUp goes on without what was lost.
+func (s *memStore) giveUp(room groups.RoomID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rooms[room]
+	r.gaveUp, r.info.Parked, r.info.Fenced = true, "", 0
 }
 
 // WatchRooms implements Rooms.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"parley/groups"
 )
 
 // adminServer answers health, metrics, status and profiles on loopback. It has no login:
@@ -26,6 +28,8 @@ type status struct {
 	nodes func() any   // the site's nodes
 	peers func() any   // links to other sites
 	rooms func() any   // rooms held here
+
+	refill, acceptLoss func(groups.RoomID) (any, error) // what an operator does with a parked room
 }
 
 // serveAdmin starts the port; stop waits for it.
@@ -43,6 +47,8 @@ func serveAdmin(l net.Listener, reg *prometheus.Registry, s status) *adminServer
 	mux.HandleFunc("GET /nodes", answer(s.nodes))
 	mux.HandleFunc("GET /peers", answer(s.peers))
 	mux.HandleFunc("GET /rooms", answer(s.rooms))
+	mux.HandleFunc("POST /rooms/refill", act(s.refill))
+	mux.HandleFunc("POST /rooms/accept-loss", act(s.acceptLoss))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
@@ -78,6 +84,30 @@ func answer(read func() any) http.HandlerFunc {
 		if err := enc.Encode(read()); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
+	}
+}
+
+// actHeader is on every request that changes something: a page in a browser can
+// not put it there without being asked first, and is not answered then.
+const actHeader = "Parley-Admin"
+
+// act does something to the room that the query names.
+func act(do func(groups.RoomID) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(actHeader) == "" {
+			http.Error(w, "a request that changes something has the header "+actHeader, http.StatusForbidden)
+			return
+		}
+		room, err := groups.ParseRoomID(r.URL.Query().Get("room"))
+		var said any
+		if err == nil {
+			said, err = do(room)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+			return
+		}
+		answer(func() any { return said })(w, r)
 	}
 }
 

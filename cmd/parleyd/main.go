@@ -48,7 +48,7 @@ Its identity comes from parley-pki, its settings from one TOML file:
 		},
 	}
 	cmd.PersistentFlags().StringVarP(&path, "config", "c", "parleyd.toml", "the node's config file")
-	cmd.AddCommand(configCommand(&path), versionCommand())
+	cmd.AddCommand(configCommand(&path), roomCommand(&path), versionCommand())
 	return cmd
 }
 

@@ -29,6 +29,12 @@ func (r *router) Submit(sub groups.Submission, done func(groups.Outcome)) {
 		return
 	}
 	known, owned := r.store.Orders(sub.Room)
+	if owned {
+		if err := r.links.Settled(sub.Room); err != nil {
+			done(groups.Outcome{ID: sub.ID, Err: err})
+			return
+		}
+	}
 	if owned || sub.Kind == groups.KindCreate && !known {
 		r.store.Submit(sub, done)
 		return

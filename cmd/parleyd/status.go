@@ -43,10 +43,12 @@ type roomRow struct {
 	Devices int             `json:"devices"`
 	Sites   []groups.SiteID `json:"sites"`
 	Parked  string          `json:"parked"`
+	Refill  groups.Seq      `json:"refill"` // entry that makes it live again, 0 if none does
 }
 
 func (n *node) status() status {
-	return status{ready: n.store.Ready, nodes: n.nodeRows, peers: n.peerRows, rooms: n.roomRows}
+	return status{ready: n.store.Ready, nodes: n.nodeRows, peers: n.peerRows, rooms: n.roomRows,
+		refill: n.refill, acceptLoss: n.acceptLoss}
 }
 
 func (n *node) nodeRows() any {
@@ -86,10 +88,12 @@ func (n *node) roomRows() any {
 	for _, in := range n.store.Rooms() {
 		row := roomRow{
 			Room: in.Room, Owner: in.Owner, Owned: in.Owned, Seq: in.Head.Seq, Epoch: in.Head.Epoch,
-			Hash: in.Head.Hash.String(), Devices: in.Members, Sites: in.Sites, Parked: in.Parked,
+			Hash: in.Head.Hash.String(), Devices: in.Members, Sites: in.Sites, Parked: in.Parked, Refill: in.Fenced,
 		}
-		if row.Parked == "" {
-			row.Parked = parked[in.Room]
+		if why := parked[in.Room]; why != "" && row.Parked != "" {
+			row.Parked += "; " + why
+		} else if why != "" {
+			row.Parked = why
 		}
 		rows = append(rows, row)
 	}
