@@ -368,7 +368,7 @@ func TestE28_WithOneUnwrapServiceDownEveryKeyOpens(t *testing.T) {
 		alice.add("bob")
 		c.set(func() { c.down[urls[0]], c.down[urls[1]] = true, true })
 		report, err := bob.FetchPast(t.Context(), ops, nil)
-		if err != nil || report.Unreadable != 3 || !strings.Contains(strings.Join(report.Reasons(), " "), "no unwrap service answers") {
+		if err != nil || report.Unreadable != 3 || !strings.Contains(strings.Join(report.Reasons(), " "), "no unwrap service of") {
 			t.Errorf("with none: %+v, %v", report, err)
 		}
 		for i := range urls {

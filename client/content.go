@@ -51,6 +51,11 @@ const (
 
 var contentKindNames = [...]string{"", "text", "reply", "edit", "delete", "reaction", "unreaction", "file"}
 
+// amends says whether a content changes a message instead of being one.
+func (c *Content) amends() bool {
+	return c.Kind == KindEdit || c.Kind == KindDelete || c.Kind == KindReaction || c.Kind == KindUnreact
+}
+
 // String returns the kind's name.
 func (k ContentKind) String() string {
 	if int(k) < len(contentKindNames) && k != 0 {

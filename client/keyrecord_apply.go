@@ -40,6 +40,9 @@ func (a *applier) takeRecord(g *mls.Group, b []byte, e groups.KeyEpoch) error {
 	if why != nil {
 		return a.badKey(why)
 	}
+	if a.line.Device == a.d.id {
+		a.d.announceLater(a.r)
+	}
 	return nil
 }
 

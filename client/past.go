@@ -56,10 +56,13 @@ type past struct {
 
 	ledger *groups.Ledger
 	epochs []*pastEpoch // by epoch
-	upto   groups.Seq   // messages after this entry are read live
+	upto   groups.Seq   // messages after this entry are read live,
+	first  groups.Epoch // unless they were sealed before this epoch, which it began
 	end    groups.Head  // the log has to lead to it
+	signed groups.Head  // the last one that the hub has signed
 	kept   []keptEntry  // messages on their way to the store
 	size   int          // of kept, in bytes
+	notes  []pastNote   // written when all of the log is known to be right
 }
 
 // A keptEntry is a message that waits for its key.
@@ -98,9 +101,15 @@ func (d *Device) FetchPast(ctx context.Context, id groups.RoomID, progress func(
 		return &p.report, nil
 	}
 	if err := p.walk(ctx); err != nil {
+		if groups.KindOf(err) == groups.Conflict {
+			err = errors.Join(err, p.forget()) // what was put aside is of a log that is not the room's
+		}
 		return nil, fmt.Errorf("read the log of %s: %w", id, err)
 	}
 	if err := p.open(ctx); err != nil {
+		return &p.report, err
+	}
+	if err := p.mend(); err != nil {
 		return &p.report, err
 	}
 	p.progress.Stage = "done"
@@ -164,19 +173,31 @@ func (p *past) walk(ctx context.Context) error {
 			break
 		}
 	}
+	if err := p.checkEnd(); err != nil {
+		return err
+	}
 	if err := p.write(); err != nil {
 		return err
 	}
-	return p.checkEnd()
+	return p.writeNotes()
 }
 
 // checkEnd: the log that was read is the one this device knows. A reader has
-// only the hub's signature for that, which is checked with each page.
+// only the hub's signature for that, which has to cover all of it.
 func (p *past) checkEnd() error {
-	if head := p.ledger.Head(); head.Seq < p.end.Seq {
+	head := p.ledger.Head()
+	if head.Seq < p.end.Seq {
 		return groups.Errorf(groups.Unavailable, "the gateway gives %d entries, there are %d at least", head.Seq, p.end.Seq)
 	}
+	if p.reader && (p.signed.Seq != head.Seq || head.Seq == 0) {
+		return groups.Errorf(groups.Unavailable, "the gateway gives %d entries, the hub has signed %d: try again", head.Seq, p.signed.Seq)
+	}
 	return nil
+}
+
+// forget takes back what was put aside.
+func (p *past) forget() error {
+	return p.d.cfg.Store.Update(func(tx Tx) error { return deleteAll(tx, TablePast, roomKey(p.room)) })
 }
 
 // page verifies and applies consecutive entries.
@@ -201,6 +222,7 @@ func (p *past) page(ctx context.Context, page *devicev1.RoomEntries) error {
 	p.progress.Entries = p.ledger.Head().Seq
 	p.progress.Total = max(p.progress.Entries, p.end.Seq)
 	if head != nil {
+		p.signed = head.Head
 		p.progress.Total = max(p.progress.Total, head.Head.Seq)
 	}
 	p.tell(p.progress)
@@ -217,6 +239,9 @@ func (p *past) entry(e *groups.Entry, raw []byte) error {
 		return err
 	}
 	p.ledger = step.Next
+	if e.Seq == p.upto {
+		p.first = p.ledger.Head().Epoch
+	}
 	if e.Seq == p.end.Seq && p.ledger.Head().Hash != p.end.Hash {
 		return groups.Errorf(groups.Conflict, "it is %v, this device has read %v: the hub shows two histories", p.ledger.Head().Hash, p.end.Hash)
 	}
@@ -237,7 +262,7 @@ func (p *past) entry(e *groups.Entry, raw []byte) error {
 
 // keep puts a message aside until its key is there.
 func (p *past) keep(e *groups.Entry, raw []byte) error {
-	if e.Seq > p.upto || int(e.Epoch) >= len(p.epochs) {
+	if e.Seq > p.upto && e.Epoch >= p.first || int(e.Epoch) >= len(p.epochs) {
 		return nil
 	}
 	p.epochs[e.Epoch].messages = append(p.epochs[e.Epoch].messages, e.Seq)
@@ -255,11 +280,10 @@ func (p *past) write() error {
 	}
 	err := p.d.cfg.Store.Update(func(tx Tx) error {
 		for _, k := range p.kept {
-			m, err := messageAt(tx, p.room, k.seq)
-			if err != nil {
-				return err
-			}
-			if m != nil && m.Problem == "" {
+			if done, err := opened(tx, p.room, k.seq); err != nil || done {
+				if err != nil {
+					return err
+				}
 				continue
 			}
 			if err := tx.Put(TablePast, seqKey(p.room, uint64(k.seq)), k.bytes); err != nil {
@@ -275,54 +299,15 @@ func (p *past) write() error {
 	return nil
 }
 
-// messageAt reads the message at a place of the log, nil if there is none.
-func messageAt(tx Tx, room groups.RoomID, seq groups.Seq) (*Message, error) {
-	b, err := tx.Get(TableMessages, seqKey(room, uint64(seq)))
+// opened says whether the message at a place of the log has been opened.
+func opened(tx Tx, room groups.RoomID, seq groups.Seq) (bool, error) {
+	b, err := tx.Get(TableLog, seqKey(room, uint64(seq)))
 	if err != nil || b == nil {
-		return nil, err
+		return false, err
 	}
-	m := &Message{Room: room}
-	return m, unpackRow(TableMessages, b, m)
-}
-
-// note writes the line, the key and the change of an entry that is no message,
-// if it is from before our time.
-func (p *past) note(e *groups.Entry, step *groups.Step) error {
-	if e.Seq > p.upto || !p.reader && e.Seq == p.upto {
-		return nil
-	}
-	return p.d.change(p.room, func(tx Tx, r *room) error {
-		if there, err := tx.Get(TableLog, seqKey(p.room, uint64(e.Seq))); err != nil || there != nil {
-			return err
-		}
-		line := LogEntry{
-			Seq: e.Seq, Hash: e.Hash(), Epoch: e.Epoch, Kind: e.Kind, Device: step.Stamp.Device,
-			ID: MessageID(step.Stamp.ID), Time: millis(e.AcceptedAt), Size: len(e.Body),
-		}
-		a := &applier{d: p.d, tx: tx, r: r, e: e, line: line}
-		c := &Change{Epoch: step.Next.Head().Epoch, Added: step.Added, Removed: step.Removed}
-		if e.Kind == groups.KindCommit || e.Kind == groups.KindCreate {
-			a.line.Note = describe(c)
-			if err := a.changed(c, step.Stamp.Device); err != nil {
-				return err
-			}
-		}
-		if k := step.KeyRecord; k != nil {
-			if err := p.noteKey(tx, e, k, step.Next.Past()); err != nil {
-				return err
-			}
-		}
-		return tx.Put(TableLog, seqKey(p.room, uint64(e.Seq)), packRow(&a.line))
-	})
-}
-
-// noteKey puts a record of the past into the key history.
-func (p *past) noteKey(tx Tx, e *groups.Entry, k *groups.KeyRecord, at *groups.Past) error {
-	row := keyRow{Seq: e.Seq, At: e.AcceptedAt, Record: k.Marshal()}
-	if leaf, ok := at.Tree.Leaf(leafIndex(k)); ok {
-		row.Author, row.Key = certificatesOf(&leaf.Credential), leaf.SignatureKey
-	}
-	return putJSON(tx, TableKeys, seqKey(p.room, uint64(k.Epoch)), row)
+	var line LogEntry
+	err = unpackRow(TableLog, b, &line)
+	return err == nil && line.Note == "", err
 }
 
 // waiting lists the epochs with messages that are put aside, by number.

@@ -64,6 +64,7 @@ func (p *past) keys(ctx context.Context, c *chain, batch []*pastEpoch) (map[*pas
 		got, err := p.ask(ctx, c, community, ask)
 		if errors.Is(err, errUnasked) && ctx.Err() == nil {
 			p.d.cfg.Log.Info("keys of the past", "room", p.room, "community", community.Name, "error", err)
+			p.unasked(ask, community.Name, err)
 			continue
 		}
 		if err != nil {
@@ -180,12 +181,32 @@ func (p *past) ask(ctx context.Context, c *chain, community groups.CoI, list []*
 			return got, err
 		}
 	}
+	why := p.denial(c, markOf(answer, p.room))
 	for i, part := range answer.Parts {
-		if part != nil {
-			got[p.epochs[asked[i]]] = part
+		e := p.epochs[asked[i]]
+		if e.why = why; part != nil {
+			got[e], e.why = part, ""
 		}
 	}
 	return got, nil
+}
+
+// denial says why a service may have denied keys, as far as it shows; empty if
+// it does not.
+func (p *past) denial(c *chain, mark int) string {
+	switch {
+	case p.reader:
+		return ""
+	case mark >= len(p.epochs):
+		return "the unwrap service knows a later key of the room than the gateway shows: the gateway holds entries back"
+	case c.last < 0:
+		return "this device has no place in any epoch whose key was wrapped"
+	}
+	end := p.epochs[c.last].Record.NotAfter
+	if end != 0 && uint64(p.d.cfg.Now().UnixMilli()) > end {
+		return "the last key of the room has ended: make a new one (parley keys new), then try again"
+	}
+	return ""
 }
 
 func isNil(b []byte) bool { return b == nil }
@@ -228,6 +249,7 @@ func (p *past) readerItems(q *groups.KeyRequest, name groups.CoIID, at []int) (a
 		e := p.epochs[i]
 		policy := e.ledger.Policy()
 		if !slices.Contains(policy.Readers, name) {
+			p.refused(i, "the room's policy had no readers of "+string(name)+" then")
 			continue
 		}
 		it := groups.KeyItem{Standing: groups.StandingReader}
@@ -281,22 +303,29 @@ func (p *past) memberItems(q *groups.KeyRequest, c *chain, at []int, mark int) (
 	return asked, nil
 }
 
+// unasked notes that a community was not reached, unless something else is
+// known to be in the way.
+func (p *past) unasked(list []*pastEpoch, name groups.CoIID, err error) {
+	why := fmt.Sprintf("no unwrap service of %s answers: try again", name)
+	if kindOf(err) == groups.Denied {
+		why = fmt.Sprintf("the unwrap services of %s give this device nothing", name)
+	}
+	for _, e := range list {
+		e.why = cmp.Or(e.why, why)
+	}
+}
+
 // refused notes why an epoch was not asked for; it is told once.
 func (p *past) refused(i int, why string) { p.epochs[i].why = why }
 
-// send signs a request, has a service answer it, and opens the answer. The
-// services of a community are gone round from a random one on.
+// send has a request answered. The services of a community are gone round from a
+// random one on.
 func (p *past) send(ctx context.Context, community *groups.CoI, q *groups.KeyRequest) (*groups.KeyAnswer, error) {
-	private, err := hpke.MLKEM768X25519().GenerateKey()
-	if err != nil {
-		return nil, fmt.Errorf("make a response key: %w", err)
-	}
-	q.ResponseKey = private.PublicKey().Bytes()
 	first := mrand.IntN(max(len(community.Unwrap), 1))
 	errs := []error{errUnasked}
 	for i := range community.Unwrap {
 		url := community.Unwrap[(first+i)%len(community.Unwrap)]
-		answer, err := p.sendTo(ctx, community, url, q, private)
+		answer, err := p.d.unwrapAt(ctx, community, url, q)
 		if err == nil {
 			return answer, nil
 		}
@@ -308,19 +337,26 @@ func (p *past) send(ctx context.Context, community *groups.CoI, q *groups.KeyReq
 	return nil, errors.Join(errs...)
 }
 
-func (p *past) sendTo(ctx context.Context, community *groups.CoI, url string, q *groups.KeyRequest, private hpke.PrivateKey) (*groups.KeyAnswer, error) {
-	held, err := p.d.cfg.KeyServices.Held(ctx, community, url)
+// unwrapAt signs a request to one service, has it answered, and opens the
+// answer.
+func (d *Device) unwrapAt(ctx context.Context, community *groups.CoI, url string, q *groups.KeyRequest) (*groups.KeyAnswer, error) {
+	private, err := hpke.MLKEM768X25519().GenerateKey()
+	if err != nil {
+		return nil, fmt.Errorf("make a response key: %w", err)
+	}
+	held, err := d.desk.services.Held(ctx, community, url)
 	if err != nil {
 		return nil, err
 	}
-	q.Service, q.Time = held.Service, uint64(p.d.cfg.Now().UnixMilli())
+	q.ResponseKey = private.PublicKey().Bytes()
+	q.Service, q.Time = held.Service, uint64(d.cfg.Now().UnixMilli())
 	rand.Read(q.Nonce[:])
 	request := q.Marshal()
-	signature, err := coi.Sign(p.d.self.Load().signer, q.SigningBytes())
+	signature, err := coi.Sign(d.self.Load().signer, q.SigningBytes())
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := p.d.cfg.KeyServices.Unwrap(ctx, community, url, request, signature)
+	sealed, err := d.desk.services.Unwrap(ctx, community, url, request, signature)
 	if err != nil {
 		return nil, err
 	}

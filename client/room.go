@@ -68,6 +68,8 @@ type room struct {
 	worn    bool             // the hub has said that this key has ended
 	replace bool             // a community of this key's has another certificate now
 	reason  groups.KeyReason // of the key that is being made, 0 if the commit tells
+	trail   []*groups.Past   // the epochs before, with records, at most maxTrail-1
+	untold  bool             // services have not been told of this device's key
 	ordered bool             // the hub has said that the create entry is in the log
 	events  []Event          // to be told when the transaction is durable
 }
@@ -158,7 +160,7 @@ func (d *Device) reload(tx Tx, r *room) error {
 	if err != nil {
 		return err
 	}
-	fresh.parked, fresh.hold, fresh.ordered = r.parked, r.hold, r.ordered
+	fresh.parked, fresh.hold, fresh.ordered, fresh.trail, fresh.untold = r.parked, r.hold, r.ordered, r.trail, r.untold
 	*r = *fresh
 	return nil
 }
