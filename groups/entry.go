@@ -3,6 +3,7 @@ package groups
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 
 	"parley/mls/wire"
@@ -22,6 +23,23 @@ type Hash [32]byte
 
 // String returns the first eight bytes in hex, enough to compare by eye.
 func (h Hash) String() string { return fmt.Sprintf("%x", h[:8]) }
+
+// Hex returns all of the hash, to be compared with what another tool prints.
+func (h Hash) Hex() string { return hex.EncodeToString(h[:]) }
+
+// MarshalText writes all of the hash in hexadecimal.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.Hex()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (h *Hash) UnmarshalText(b []byte) error {
+	if len(b) != 2*len(h) {
+		return Errorf(Invalid, "a hash of %d digits: it has %d", len(b), 2*len(h))
+	}
+	if _, err := hex.Decode(h[:], b); err != nil {
+		return Errorf(Invalid, "hash: %w", err)
+	}
+	return nil
+}
 
 // EntryVersion is the version of EntryHeader this package writes and reads.
 const EntryVersion = 1

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -75,5 +76,5 @@ func (s *session) envelope(name string, epoch int64, out string) error {
 	if s.app.json {
 		return s.app.printJSON(map[string]any{"room": room, "epoch": found.Epoch, "id": found.KeyID, "files": files})
 	}
-	return s.app.print("the key of epoch %d (%s) is in %v\n", found.Epoch, found.KeyID.String()[:16], files)
+	return s.app.print("the key of epoch %d (%s) is in %s\n", found.Epoch, found.KeyID, strings.Join(files, ", "))
 }

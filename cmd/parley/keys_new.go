@@ -135,9 +135,13 @@ func (s *session) showEncryption(e *client.Encryption) error {
 	if len(p.CoIs) == 0 {
 		wrapped = "to nobody: only the members have them"
 	}
+	denied := ""
+	if e.Denied != "" {
+		denied = bad(tui.PrintableLine(e.Denied))
+	}
 	err := s.app.facts("room", bold(s.names.Room(e.Room)), "suite", e.Suite, "keys are wrapped", wrapped, "a key lasts", age,
 		"it is renewed", renew, "new members read", historyWords(p.History), "status", statusWords(p), "cases", caseWords(&p.Cases),
-		"sending", bad(tui.PrintableLine(e.Denied)))
+		"sending", denied)
 	if err != nil {
 		return err
 	}
@@ -150,7 +154,7 @@ func (s *session) showEncryption(e *client.Encryption) error {
 }
 
 func (s *session) showCommunity(c *client.CommunityInfo, p *groups.Policy) error {
-	certificate := "serial " + c.Serial + ", " + c.Certificate.String()
+	certificate := "serial " + c.Serial + ", SHA-256 " + c.Certificate.Hex()
 	valid := clock(c.NotBefore) + " to " + clock(c.NotAfter) + ", good at " + clock(c.StatusAt)
 	if c.Problem != "" {
 		certificate, valid = bad(tui.PrintableLine(c.Problem)), ""
@@ -161,7 +165,7 @@ func (s *session) showCommunity(c *client.CommunityInfo, p *groups.Policy) error
 			reader = warn("its devices may read without being members")
 		}
 	}
-	return s.app.facts("community", bold(string(c.Name)), "  root", c.Root.String(), "  certificate", certificate, "  valid", valid,
+	return s.app.facts("community", bold(string(c.Name)), "  root", "SHA-256 "+c.Root.Hex(), "  certificate", certificate, "  valid", valid,
 		"  lookup", c.Lookup, "  unwrap", strings.Join(c.Unwrap, " "), "  status", c.Status, "  officer", tui.PrintableLine(c.Officer), "  readers", reader)
 }
 

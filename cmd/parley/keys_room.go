@@ -77,9 +77,9 @@ func (s *session) roomKey(name string) error {
 	if !k.Ends.IsZero() {
 		ends = clock(k.Ends)
 	}
-	err = s.app.facts("room", bold(s.names.Room(room)), "key", k.ID.String(), "epoch", number(k.Epoch),
+	err = s.app.facts("room", bold(s.names.Room(room)), "key", k.ID.Hex(), "epoch", number(k.Epoch),
 		"made", fmt.Sprintf("%s, %s ago, by %s (%s)", clock(k.Made), since(k.Made), s.names.Device(k.Author), k.Reason),
-		"ends", ends, "record", k.Record.String(), "previous", k.Prev.String(), "problem", tui.PrintableLine(k.Bad))
+		"ends", ends, "record", k.Record.Hex(), "previous", k.Prev.Hex(), "problem", tui.PrintableLine(k.Bad))
 	if err != nil {
 		return err
 	}

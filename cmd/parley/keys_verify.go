@@ -71,7 +71,7 @@ func (s *session) verifyKeys(name string) error {
 	if s.app.json {
 		return s.app.printJSON(map[string]any{"room": k.Room, "keys": len(list), "last": last})
 	}
-	return s.app.print("%s: %s of %s, from the first on; the last record is %s\n", good("verified"), count(len(list), "key"), k.Room, last)
+	return s.app.print("%s: %s of %s, from the first on; the last record is %s\n", good("verified"), count(len(list), "key"), k.Room, last.Hex())
 }
 
 func readExport(name string) ([]groups.ExportedRecord, error) {
