@@ -162,6 +162,7 @@ func TestFollowerRefusesRoomThatGoesOnWithoutWhatItHolds(t *testing.T) {
 	b.store.mu.Unlock()
 	again, _ := older(t, a, b, room, 4)
 	eventually(t, "it is read-only", func() bool { info, _ := again.store.Room(room); return info.Fenced == 11 })
+	eventually(t, "the follower waits", func() bool { return subscriptions(again.Node, beta) == 1 })
 	again.store.giveUp(room)
 	again.Look(room)
 	eventually(t, "the follower's is parked", func() bool { return len(b.Parked()) == 1 })

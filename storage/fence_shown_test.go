@@ -25,6 +25,8 @@ func newRollback(t *testing.T) *rollback {
 	hub, follower, _, alice, _ := hubAndFollower(t)
 	copied := crash(t, hub.cfg.Dir)
 	flood(alice, hub, 30)
+	closeTest(t, hub)
+	hub = openTest(t, hub.cfg) // what follows has a higher term
 	sub, p := alice.commit(mls.CommitOptions{})
 	mustSubmit(t, hub, sub)
 	alice.group = p.Next

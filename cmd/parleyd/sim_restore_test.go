@@ -136,6 +136,42 @@ func TestSimHubPutBackToAnOlderCopyIsRefilled(t *testing.T) {
 	})
 }
 
+// A hub that has just started asks before it orders: a device that is as far
+// behind as the copy would be given a place that somebody has a receipt for.
+func TestSimHubAsksItsPeersBeforeItOrders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRestored(t)
+		r.phone.stop()
+		for i := range 5 {
+			_, err := r.laptop.Send(simOps, client.Text(fmt.Sprint("without the phone ", i)))
+			r.must(err)
+		}
+		r.must(r.laptop.Flush(t.Context()))
+		was := r.hub.head(simOps)
+		r.within(time.Minute, "beta has it", func() error {
+			if head := r.sites[simBeta].head(simOps); head != was {
+				return fmt.Errorf("it is at entry %d", head.Seq)
+			}
+			return nil
+		})
+		r.laptop.stop()
+		r.weather.set(r.sites[simBeta].udp, true)
+		r.hub.putBack(r.copied, time.Second)
+		r.phone.start()
+		sent, err := r.phone.Send(simOps, client.Text("I know of nothing"))
+		r.must(err)
+		time.Sleep(time.Second)
+		if m, err := r.phone.Message(simOps, sent[0].ID); err != nil || m.State == client.Accepted {
+			t.Errorf("it has a place before beta was heard: %v, %v", m.State, err)
+		}
+		r.weather.set(r.sites[simBeta].udp, false)
+		r.laptop.start()
+		r.must(r.phone.Flush(t.Context()))
+		r.settled(was)
+		r.everything()
+	})
+}
+
 // A hub that can not ask anybody goes on after a while; when it finds that it has
 // made a second history the room stays parked, and an operator's word lets it go on:
 // the follower then refuses it and says so.
