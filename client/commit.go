@@ -33,6 +33,9 @@ type plan func(r *room) (mls.CommitOptions, error)
 // epoch; if another one was first, that one is read and the plan is made again.
 // It returns when the commit has been applied here.
 func (d *Device) commit(ctx context.Context, s *session, id groups.RoomID, p plan) error {
+	if err := d.settleHanging(ctx, s, id); err != nil {
+		return err
+	}
 	for attempt := range maxRebase {
 		sub, err := d.prepareCertified(ctx, id, p)
 		if errors.Is(err, errNothing) {
@@ -47,6 +50,7 @@ func (d *Device) commit(ctx context.Context, s *session, id groups.RoomID, p pla
 		}
 		remote, refused := errors.AsType[*groups.RemoteError](err)
 		if !refused || remote.Kind.Temporary() || remote.Kind == groups.Internal {
+			d.hangs(id, sub)
 			return err // it may yet be in the log: what it leads to is kept
 		}
 		drop := d.change(id, func(tx Tx, r *room) error { return dropPending(tx, r, MessageID(sub.Id)) })
@@ -64,6 +68,54 @@ func (d *Device) commit(ctx context.Context, s *session, id groups.RoomID, p pla
 		}
 	}
 	return groups.Errorf(groups.Busy, "%s changes too fast: other commits were first %d times", id, maxRebase)
+}
+
+// A hanging commit has left and has no outcome: it is submitted again, under the
+// same id, before another one is made for that epoch.
+type hanging struct {
+	sub   *devicev1.Submission
+	epoch groups.Epoch
+}
+
+func (d *Device) hangs(id groups.RoomID, sub *devicev1.Submission) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r := d.rooms[id]; r != nil {
+		r.hanging = &hanging{sub, r.Epoch}
+	}
+}
+
+// settleHanging finds out what became of a commit without outcome.
+func (d *Device) settleHanging(ctx context.Context, s *session, id groups.RoomID) error {
+	d.mu.Lock()
+	var h *hanging
+	if r := d.rooms[id]; r != nil && r.hanging != nil {
+		if h = r.hanging; h.epoch != r.Epoch {
+			h, r.hanging = nil, nil
+		}
+	}
+	d.mu.Unlock()
+	if h == nil {
+		return nil
+	}
+	seq, err := d.submitPatiently(ctx, s, h.sub)
+	if err == nil {
+		return d.reach(ctx, id, seq)
+	}
+	remote, refused := errors.AsType[*groups.RemoteError](err)
+	if !refused || remote.Kind.Temporary() || remote.Kind == groups.Internal {
+		return err
+	}
+	err = d.change(id, func(tx Tx, r *room) error {
+		if r.hanging == h {
+			r.hanging = nil
+		}
+		return dropPending(tx, r, MessageID(h.sub.Id))
+	})
+	if err != nil || remote.Kind != groups.StaleEpoch && remote.Kind != groups.Conflict {
+		return err
+	}
+	return d.reach(ctx, id, remote.Seq)
 }
 
 // reach waits for an entry, but not for ever.

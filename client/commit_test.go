@@ -260,3 +260,28 @@ func TestManyPeopleAreAddedInBatches(t *testing.T) {
 		}
 	})
 }
+
+// A hub that was not there for a while left so many commits without an outcome
+// that no other one could be made.
+func TestCommitsGoOnAfterTheHubWasAwayForLong(t *testing.T) {
+	sim(t, func(t *testing.T, h *hub) {
+		alice, bob := h.device("alice/laptop"), h.device("bob/laptop")
+		alice.createRoom()
+		h.set(func() {
+			h.refuse = func(*devicev1.Submission) *devicev1.Refusal {
+				return &devicev1.Refusal{Kind: "unavailable", Text: "away"}
+			}
+		})
+		for range 20 {
+			if err := alice.Rekey(t.Context(), ops); err == nil {
+				t.Fatal("a key was made without a hub")
+			}
+		}
+		h.set(func() { h.refuse = nil })
+		alice.add("bob")
+		agree(alice, bob)
+		alice.say("hello")
+		settle()
+		bob.shows("hello")
+	})
+}

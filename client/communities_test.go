@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/hpke"
@@ -43,6 +44,7 @@ type communities struct {
 
 	mu   sync.Mutex
 	list map[groups.CoIID]*community
+	life time.Duration // of certificates made from now on, zero is long
 
 	// Faults, guarded by mu.
 	down   map[string]bool // URLs that do not answer
@@ -82,7 +84,7 @@ type vault struct {
 }
 
 // statusLife is how long a status answer holds.
-const statusLife = time.Hour
+const statusLife = 10 * time.Minute
 
 // simKeys runs a test in a bubble with communities of a site.
 func simKeys(t *testing.T, test func(t *testing.T, h *hub, c *communities), names ...groups.CoIID) {
@@ -192,7 +194,7 @@ func (c *communities) newKey(name groups.CoIID) *coiKey {
 	k := &coiKey{private: private, quantum: must(hpke.MLKEM768X25519().GenerateKey())}
 	k.cert = must(c.authority.IssueCoI(must(coi.ParseName(string(name))), coi.CoIPlan{
 		Request: &coi.CoIRequest{Key: private.Public(), PostQuantum: k.quantum.PublicKey()},
-		Life:    90 * 24 * time.Hour, CRL: "http://crl.alpha.example",
+		Life:    cmp.Or(c.life, 90*24*time.Hour), CRL: "http://crl.alpha.example",
 	}, time.Now()))
 	return k
 }

@@ -55,6 +55,8 @@ type hub struct {
 	silent         bool                                                     // no tail says anything of any room
 	mute           bool                                                     // no tail says anything at all
 	forgetful      bool                                                     // only a device's last stay is known
+	mangle         func(sub *groups.Submission)                             // changes it before the ledger is asked
+	keys           map[groups.DeviceID]ed25519.PrivateKey                   // of devices' certificates
 	swallow        bool                                                     // flags get a receipt and no entry
 	hostile        bool                                                     // gives its history to anybody who asks
 	unveil         func(device groups.DeviceID, page *devicev1.RoomEntries) // changes what a history fetch gets
@@ -102,6 +104,7 @@ func newHub(t *testing.T, site groups.SiteID) *hub {
 		links:     make(map[*hubLink]struct{}),
 		submitted: make(map[groups.RoomID]int),
 		revoked:   make(map[groups.DeviceID]bool),
+		keys:      make(map[groups.DeviceID]ed25519.PrivateKey),
 		changed:   make(chan struct{}),
 	}
 }
@@ -169,6 +172,9 @@ func (h *hub) submit(l *hubLink, sub *devicev1.Submission) (*devicev1.SubmitResp
 	copy(s.ID[:], sub.Id)
 	if s.Kind == groups.KindCommit {
 		h.submitted[id]++
+	}
+	if h.mangle != nil {
+		h.mangle(&s)
 	}
 	if h.swallow && s.Kind == groups.KindFlag {
 		w := wire.NewWriter(nil)

@@ -70,6 +70,7 @@ func (h *hub) enrol(name string, s client.Store) {
 	if err := client.SaveIdentity(s, id, key, now); err != nil {
 		h.t.Fatal(err)
 	}
+	h.set(func() { h.keys[id.Device] = key })
 }
 
 // device makes a device and takes it online.

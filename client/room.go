@@ -68,6 +68,7 @@ type room struct {
 	worn    bool             // the hub has said that this key has ended
 	replace bool             // a community of this key's has another certificate now
 	reason  groups.KeyReason // of the key that is being made, 0 if the commit tells
+	hanging *hanging         // a commit without outcome
 	trail   []*groups.Past   // the epochs before, with records, at most maxTrail-1
 	untold  bool             // services have not been told of this device's key
 	ordered bool             // the hub has said that the create entry is in the log
@@ -161,6 +162,7 @@ func (d *Device) reload(tx Tx, r *room) error {
 		return err
 	}
 	fresh.parked, fresh.hold, fresh.ordered, fresh.trail, fresh.untold = r.parked, r.hold, r.ordered, r.trail, r.untold
+	fresh.hanging = r.hanging
 	*r = *fresh
 	return nil
 }
