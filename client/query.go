@@ -151,7 +151,7 @@ func (d *Device) Members(id groups.RoomID) ([]Member, error) {
 		}
 		list = append(list, Member{
 			Device: device, User: device.User(), Leaf: uint32(i), Admin: r.policy.Admin(device.User()),
-			Own: device == d.id, Until: until(leaf.Credential),
+			Own: device == d.id, Bot: isBot(&leaf.Credential), Until: until(leaf.Credential),
 		})
 	}
 	slices.SortFunc(list, func(a, b Member) int { return strings.Compare(string(a.Device), string(b.Device)) })

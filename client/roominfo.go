@@ -79,6 +79,7 @@ type Member struct {
 	Leaf   uint32
 	Admin  bool
 	Own    bool      // this very device
+	Bot    bool      // no person sits at it: its certificate says so
 	Until  time.Time // its certificate's end; zero for a basic credential
 }
 

@@ -27,6 +27,9 @@ type session struct {
 	asked    map[groups.RoomID]int       // shut, when it was asked again
 	early    map[groups.RoomID]bool      // rooms with a Welcome that waits
 	over     map[groups.RoomID]bool      // rooms of whose stay no more comes
+	// questioned says when a member's certificate was asked about last, by its
+	// fingerprint; at most maxAsked.
+	questioned map[groups.Hash]time.Time
 
 	// Channels of one: who is poked looks at everything again.
 	wakeSend chan struct{} // the outbox has something to send
@@ -38,15 +41,17 @@ type session struct {
 func newSession(link Link) *session {
 	one := func() chan struct{} { return make(chan struct{}, 1) }
 	return &session{
-		link:     link,
-		flying:   make(map[MessageID]groups.RoomID),
-		due:      make(map[groups.RoomID]time.Time),
-		gaps:     make(map[groups.RoomID]int),
-		shut:     make(map[groups.RoomID]int),
-		asked:    make(map[groups.RoomID]int),
-		early:    make(map[groups.RoomID]bool),
-		over:     make(map[groups.RoomID]bool),
-		wakeSend: one(), wakeAck: one(), wakeWork: one(), wakeTail: one(),
+		link:   link,
+		flying: make(map[MessageID]groups.RoomID),
+		due:    make(map[groups.RoomID]time.Time),
+		gaps:   make(map[groups.RoomID]int),
+		shut:   make(map[groups.RoomID]int),
+		asked:  make(map[groups.RoomID]int),
+		early:  make(map[groups.RoomID]bool),
+		over:   make(map[groups.RoomID]bool),
+
+		questioned: make(map[groups.Hash]time.Time),
+		wakeSend:   one(), wakeAck: one(), wakeWork: one(), wakeTail: one(),
 	}
 }
 

@@ -23,3 +23,7 @@ func CertificateName(der []byte) (Name, error) {
 // CoIKeyIdentifier returns the subject key identifier that IssueCoI writes for
 // a key: by it an envelope's part is found where only the key is at hand.
 func CoIKeyIdentifier(key crypto.PublicKey) ([]byte, error) { return keyIdentifier(key) }
+
+// IsBot says whether a device's certificate is one that no person holds. It
+// verifies nothing: it is for certificates that have been verified.
+func IsBot(leaf *x509.Certificate) bool { return hasPolicy(leaf, OIDBot) }

@@ -235,6 +235,7 @@ type memberJSON struct {
 	Leaf   uint32          `json:"leaf"`
 	Admin  bool            `json:"admin"`
 	Own    bool            `json:"own"`
+	Bot    bool            `json:"bot"`
 	Until  time.Time       `json:"until,omitzero"`
 }
 
@@ -244,7 +245,7 @@ func roomMembersCommand(a *app) *cobra.Command {
 		Short: "List the devices of a room",
 		Long: `Members lists the devices of a room as this device last saw it; it uses no network.
 
-With --json it prints an array of {"device","user","leaf","admin","own","until"}.`,
+With --json it prints an array of {"device","user","leaf","admin","own","bot","until"}.`,
 		Args:              arguments(1, 1, "a room"),
 		ValidArgsFunction: completeRooms(a, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -265,13 +266,16 @@ func (s *session) listMembers(name string) error {
 	list := make([]memberJSON, len(members))
 	t := newTable("DEVICE", "LEAF", "CERTIFICATE", "ROLE")
 	for i, m := range members {
-		list[i] = memberJSON{m.Device, m.User, m.Leaf, m.Admin, m.Own, m.Until}
+		list[i] = memberJSON{m.Device, m.User, m.Leaf, m.Admin, m.Own, m.Bot, m.Until}
 		until, role := "none (basic)", ""
 		if !m.Until.IsZero() {
 			until = "until " + day(m.Until)
 		}
 		if m.Admin {
 			role = "administrator"
+		}
+		if m.Bot {
+			role = strings.TrimSpace(role + " " + warn("bot"))
 		}
 		if m.Own {
 			role = strings.TrimSpace(role + " (this device)")

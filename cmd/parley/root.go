@@ -51,7 +51,7 @@ names as full URIs; each command's help says what it prints.`,
 		}
 	}
 	add("talk", chatCommand(a), sendCommand(a), readCommand(a), tailCommand(a), getCommand(a), syncCommand(a))
-	add("rooms", loginCommand(a), whoamiCommand(a), roomCommand(a), devicesCommand(a), keysCommand(a), historyCommand(a))
+	add("rooms", loginCommand(a), whoamiCommand(a), roomCommand(a), devicesCommand(a), botsCommand(a), keysCommand(a), historyCommand(a))
 	add("operate", demoCommand(a), benchCommand(a), nodeCommand(a), peerCommand(a), versionCommand(a))
 	cmd.SetHelpCommandGroupID("operate")
 	cmd.SetCompletionCommandGroupID("operate")
