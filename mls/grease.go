@@ -1,7 +1,6 @@
 package mls
 
 import (
-	"bytes"
 	"encoding/binary"
 	"slices"
 
@@ -12,15 +11,13 @@ import (
 // A grease is a random choice of the values that mean nothing (RFC 9420,
 // Section 13.5). They stand where unknown values must be ignored, so that a
 // client that does not ignore them fails today, and not on the day somebody
-// extends the protocol.
+// extends the protocol. Extensions are left out: OpenMLS 0.9 takes a value that
+// is among a leaf's capabilities for unknown where it is the leaf's extension,
+// and refuses the member.
 type grease struct{ random []byte }
 
-// greaseData is the longest extension_data of a GREASE extension outside the
-// tree. In a leaf it is empty: a leaf is kept by all members.
-const greaseData = 31
-
 // newGrease chooses.
-func newGrease() grease { return grease{suite.Random(8 + greaseData)} }
+func newGrease() grease { return grease{suite.Random(6)} }
 
 // value is one of 0x0A0A, 0x1A1A, ..., 0xEAEA, of which there are 15.
 func (g grease) value() uint16 {
@@ -46,33 +43,13 @@ func greased[T ~uint16](g grease, random int, list []T) []T {
 	return slices.Insert(slices.Clone(list), int(g.random[random])%(len(list)+1), v)
 }
 
-// extension has no meaning, and no data if it is for a leaf.
-func (g grease) extension(leaf bool) wire.Extension {
-	e := wire.Extension{ExtensionType: wire.ExtensionType(g.value())}
-	if !leaf {
-		e.ExtensionData = bytes.Clone(g.random[8:][:int(g.random[6])%(greaseData+1)])
-	}
-	return e
-}
-
-// extensions returns a copy of a list with one more, unless it has one of that
-// type.
-func (g grease) extensions(list wire.Extensions, leaf bool) wire.Extensions {
-	list = slices.Clone(list)
-	if _, found := list.Find(wire.ExtensionType(g.value())); found {
-		return list
-	}
-	return slices.Insert(list, int(g.random[7])%(len(list)+1), g.extension(leaf))
-}
-
-// leaf gives a leaf node its GREASE values, in place of those it has.
+// leaf gives a leaf node's capabilities their GREASE values, in place of those they have.
 func (g grease) leaf(n *wire.LeafNode) {
 	c := &n.Capabilities
 	c.CipherSuites, c.Extensions = withoutGrease(c.CipherSuites), withoutGrease(c.Extensions)
 	c.Proposals, c.Credentials = withoutGrease(c.Proposals), withoutGrease(c.Credentials)
 	n.Capabilities = g.capabilities(*c)
 	n.Extensions = slices.DeleteFunc(slices.Clone(n.Extensions), func(e wire.Extension) bool { return isGrease(e.ExtensionType) })
-	n.Extensions = g.extensions(n.Extensions, true)
 }
 
 // withoutGrease returns a copy of a list of our own without GREASE values. What others

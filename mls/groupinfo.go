@@ -34,10 +34,10 @@ func (g *Group) groupInfo(more ...wire.Extension) (*wire.GroupInfo, error) {
 	}
 	info := &wire.GroupInfo{
 		GroupContext: g.state.Context,
-		Extensions: newGrease().extensions(append(wire.Extensions{{
+		Extensions: append(wire.Extensions{{
 			ExtensionType: wire.ExtensionTypeExternalPub,
 			ExtensionData: wire.Marshal(wire.ExternalPub{ExternalPub: external.PublicKey()}),
-		}}, more...), false),
+		}}, more...),
 		ConfirmationTag: g.tag,
 		Signer:          g.OwnLeaf(),
 	}

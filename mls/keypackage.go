@@ -86,7 +86,6 @@ func NewKeyPackage(s *suite.Suite, id Identity, o KeyPackageOptions) (*KeyPackag
 		o.Extensions = append(slices.Clip(o.Extensions), wire.Extension{ExtensionType: wire.ExtensionTypeLastResort})
 	}
 	g := newGrease()
-	o.Extensions = g.extensions(o.Extensions, false)
 	leaf, err := newLeaf(s, id, leafKey, o, g)
 	if err != nil {
 		return nil, fmt.Errorf("make key package: %w", err)

@@ -156,6 +156,7 @@ func (b *book) keyPackages() {
 	}))
 	b.keyPackage("R-7.2-01", "a GREASE extension that is not listed", s, leaf(func(l *wire.LeafNode) {
 		l.Capabilities.Extensions = withoutGrease(l.Capabilities.Extensions)
+		l.Extensions = append(slices.Clone(l.Extensions), wire.Extension{ExtensionType: 0x3a3a})
 	}))
 	b.keyPackage("R-7.2-02", "no credential type listed", s, leaf(func(l *wire.LeafNode) { l.Capabilities.Credentials = nil }))
 	b.keyPackage("R-7.2-02", "another credential type listed", s, leaf(func(l *wire.LeafNode) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,6 +70,9 @@ func (d *demo) makePKI(s *demoSite) act {
 // exchangeTrust gives each site the other's CAs, which vouch for that site's
 // names and no others.
 func (d *demo) exchangeTrust(ctx context.Context) (string, error) {
+	if err := errors.Join(d.exportBundle(ctx, d.alpha), d.exportBundle(ctx, d.beta)); err != nil {
+		return "", err
+	}
 	for _, pair := range [][2]*demoSite{{d.alpha, d.beta}, {d.beta, d.alpha}} {
 		_, err := d.exec(ctx, d.pki, "trust", "add", "--dir", pair[0].pki, "--site", string(pair[1].name), "--ca", pair[1].pki+".pem")
 		if err != nil {
