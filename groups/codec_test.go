@@ -134,3 +134,29 @@ func FuzzDecode(f *testing.F) {
 		same("policy", p.Extension().ExtensionData, err)
 	})
 }
+
+// FuzzHashText reads any bytes as a hash in hexadecimal: what is accepted is
+// written as it was read, but for its case, and what is refused changes nothing.
+func FuzzHashText(f *testing.F) {
+	text, err := HashOf(nil).MarshalText()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add(bytes.ToUpper(text))
+	f.Add(text[1:])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		was := HashOf([]byte("was"))
+		h := was
+		if h.UnmarshalText(b) != nil {
+			if h != was {
+				t.Fatalf("a refused text has changed the hash")
+			}
+			return
+		}
+		again, err := h.MarshalText()
+		if err != nil || !bytes.Equal(again, bytes.ToLower(b)) {
+			t.Fatalf("%q is written as %q, %v", b, again, err)
+		}
+	})
+}

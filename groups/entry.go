@@ -35,9 +35,11 @@ func (h *Hash) UnmarshalText(b []byte) error {
 	if len(b) != 2*len(h) {
 		return Errorf(Invalid, "a hash of %d digits: it has %d", len(b), 2*len(h))
 	}
-	if _, err := hex.Decode(h[:], b); err != nil {
+	var read Hash
+	if _, err := hex.Decode(read[:], b); err != nil {
 		return Errorf(Invalid, "hash: %w", err)
 	}
+	*h = read
 	return nil
 }
 
