@@ -17,13 +17,13 @@ func benchCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure this machine: real gateways, real encryption, synced receipts",
-		Long: `Bench measures what parley does on this machine. Send, federate and fanout start gateways
+		Long: `Bench measures what parley does on this machine. Send, federate, fanout and history start gateways
 (parleyd) of their own in a temporary directory, with their own keys, on free loopback
 ports, and share the machine's cores with them; nothing else is touched.
 
 ` + benchHelp,
 	}
-	cmd.AddCommand(benchSendCommand(a), benchFederateCommand(a), benchFanoutCommand(a), benchMLSCommand(a), benchWrapCommand(a), benchUnwrapCommand(a))
+	cmd.AddCommand(benchSendCommand(a), benchFederateCommand(a), benchFanoutCommand(a), benchMLSCommand(a), benchWrapCommand(a), benchUnwrapCommand(a), benchHistoryCommand(a))
 	return cmd
 }
 

@@ -51,15 +51,7 @@ func newUnwrapSite(members int) (*unwrapSiteRig, error) {
 	if g.cois, err = coi.NewCoIAuthority(unwrapSite, now); err != nil {
 		return nil, err
 	}
-	key, err := coi.NewCoIKey("p256")
-	if err != nil {
-		return nil, err
-	}
-	name := coi.Name{Purpose: coi.CoI, Site: unwrapSite, Local: "finance"}
-	if g.coiCert, err = g.cois.IssueCoI(name, coi.CoIPlan{Request: &coi.CoIRequest{Key: key.Public()}}, now); err != nil {
-		return nil, err
-	}
-	if g.held, err = pki.NewHeldKey(unwrapCoI, key.Public(), key); err != nil {
+	if err := g.found(now); err != nil {
 		return nil, err
 	}
 	if g.suite, err = suite.Lookup(suite.X25519AES128SHA256Ed25519); err != nil {
@@ -69,6 +61,20 @@ func newUnwrapSite(members int) (*unwrapSiteRig, error) {
 	g.policy.CoIs = []groups.CoI{{Name: unwrapCoI, Lookup: "https://127.0.0.1:1", Unwrap: []string{"https://127.0.0.1:2"}}}
 	g.policy.History = groups.HistoryAll
 	return g, g.people(members, now)
+}
+
+// found makes the CoI's key and its certificate.
+func (g *unwrapSiteRig) found(now time.Time) error {
+	key, err := coi.NewCoIKey("p256")
+	if err != nil {
+		return err
+	}
+	name := coi.Name{Purpose: coi.CoI, Site: unwrapSite, Local: "finance"}
+	if g.coiCert, err = g.cois.IssueCoI(name, coi.CoIPlan{Request: &coi.CoIRequest{Key: key.Public()}}, now); err != nil {
+		return err
+	}
+	g.held, err = pki.NewHeldKey(unwrapCoI, key.Public(), key)
+	return err
 }
 
 // people makes the members, of which only the first keeps its key.
