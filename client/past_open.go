@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"parley/groups"
 	"parley/mls"
@@ -30,22 +31,55 @@ func (p *past) openBatch(batch []*pastEpoch, keys map[*pastEpoch]*groups.RoomKey
 		order = append(order, e.messages...)
 	}
 	slices.Sort(order)
-	for part := range slices.Chunk(order, openBatchSize) {
-		err := p.d.change(p.room, func(tx Tx, r *room) error {
-			for _, seq := range part {
-				if err := p.openOne(tx, r, seq, histories); err != nil {
-					return err
-				}
+	return p.openAll(order, histories)
+}
+
+// openAll opens messages part by part: while one part is stored, the next one is
+// opened, without holding up the device.
+func (p *past) openAll(order []groups.Seq, histories map[groups.Epoch]*pastReader) error {
+	parts := make(chan openedPart) // none waits here: one part is stored, one is opened
+	ended := make(chan struct{})
+	var opener sync.WaitGroup
+	opener.Go(func() {
+		defer close(parts)
+		for seqs := range slices.Chunk(order, openBatchSize) {
+			list, err := p.openPart(seqs, histories)
+			select {
+			case parts <- openedPart{list, err}:
+			case <-ended:
+				return
 			}
-			return nil
-		})
-		if err != nil {
+			if err != nil {
+				return
+			}
+		}
+	})
+	defer opener.Wait()
+	defer close(ended)
+	for part := range parts {
+		if part.err != nil {
+			return part.err
+		}
+		if err := p.store(part.list); err != nil {
 			return err
 		}
 		p.progress.Messages = p.report.Messages
 		p.tell(p.progress)
 	}
 	return nil
+}
+
+// An openedPart is some messages on their way to the store.
+type openedPart struct {
+	list []pastMessage
+	err  error
+}
+
+// A pastMessage is one message that was put aside, with what came of opening it.
+type pastMessage struct {
+	entry *groups.Entry
+	said  *Message
+	err   error // it does not open
 }
 
 // openBatchSize is how many messages are opened in one transaction.
@@ -55,7 +89,7 @@ const openBatchSize = 512
 type pastReader struct {
 	epoch   *pastEpoch
 	history *mls.History
-	proven  map[wire.LeafIndex]bool
+	proven  map[wire.LeafIndex]groups.DeviceID // who has sent, by the leaf that was proven
 }
 
 func newPastReader(e *pastEpoch, key *groups.RoomKey) (*pastReader, error) {
@@ -64,7 +98,7 @@ func newPastReader(e *pastEpoch, key *groups.RoomKey) (*pastReader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoch %d of %s: %w", e.Context.Epoch, e.Context.GroupID, err)
 	}
-	return &pastReader{epoch: e, history: history, proven: make(map[wire.LeafIndex]bool)}, nil
+	return &pastReader{epoch: e, history: history, proven: make(map[wire.LeafIndex]groups.DeviceID)}, nil
 }
 
 // open opens one message and says who has sent it: its sender's leaf is proven
@@ -74,7 +108,8 @@ func (h *pastReader) open(body []byte, stamped groups.DeviceID) (Content, error)
 	if err != nil {
 		return Content{}, err
 	}
-	if !h.proven[sender] {
+	device, known := h.proven[sender]
+	if !known {
 		proof, err := h.epoch.Tree.Proof(sender)
 		if err != nil {
 			return Content{}, err
@@ -82,15 +117,16 @@ func (h *pastReader) open(body []byte, stamped groups.DeviceID) (Content, error)
 		if err := h.history.Prove(proof); err != nil {
 			return Content{}, err
 		}
-		h.proven[sender] = true
 	}
 	m, err := h.history.Open(body)
 	if err != nil {
 		return Content{}, err
 	}
-	device, err := deviceOfLeaf(m.LeafNode)
-	if err != nil {
-		return Content{}, err
+	if !known {
+		if device, err = deviceOfLeaf(m.LeafNode); err != nil {
+			return Content{}, err
+		}
+		h.proven[sender] = device
 	}
 	if device != stamped {
 		return Content{}, fmt.Errorf("is stamped by %s and sealed by %s", stamped, device)
@@ -98,17 +134,40 @@ func (h *pastReader) open(body []byte, stamped groups.DeviceID) (Content, error)
 	return ParseContent(m.Plaintext)
 }
 
-// openOne opens the message at a place and puts it into the history.
-func (p *past) openOne(tx Tx, r *room, seq groups.Seq, histories map[groups.Epoch]*pastReader) error {
-	key := seqKey(p.room, uint64(seq))
-	raw, err := tx.Get(TablePast, key)
-	if err != nil || raw == nil {
-		return err
-	}
-	e, err := groups.ParseEntry(slices.Clone(raw))
+// openPart opens the messages at some places, of those that are still put aside.
+func (p *past) openPart(seqs []groups.Seq, histories map[groups.Epoch]*pastReader) ([]pastMessage, error) {
+	list := make([]pastMessage, 0, len(seqs))
+	err := p.d.cfg.Store.View(func(tx Tx) error {
+		for _, seq := range seqs {
+			raw, err := tx.Get(TablePast, seqKey(p.room, uint64(seq)))
+			if err != nil {
+				return err
+			}
+			if raw == nil {
+				continue
+			}
+			e, err := groups.ParseEntry(slices.Clone(raw))
+			if err != nil {
+				return damaged(TablePast, err)
+			}
+			list = append(list, pastMessage{entry: e})
+		}
+		return nil
+	})
 	if err != nil {
-		return damaged(TablePast, err)
+		return nil, fmt.Errorf("messages of %s: %w", p.room, err)
 	}
+	for i := range list {
+		if err := p.openOne(&list[i], histories); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// openOne opens one message.
+func (p *past) openOne(one *pastMessage, histories map[groups.Epoch]*pastReader) error {
+	e := one.entry
 	m, err := wire.ParsePrivateMessage(e.Body)
 	if err != nil {
 		return damaged(TablePast, err)
@@ -117,31 +176,67 @@ func (p *past) openOne(tx Tx, r *room, seq groups.Seq, histories map[groups.Epoc
 	if err != nil {
 		return damaged(TablePast, err)
 	}
-	said := &Message{
-		Room: p.room, Seq: seq, ID: MessageID(stamp.ID), Device: stamp.Device,
+	one.said = &Message{
+		Room: p.room, Seq: e.Seq, ID: MessageID(stamp.ID), Device: stamp.Device,
 		Epoch: e.Epoch, Time: millis(e.AcceptedAt), State: Received,
 	}
 	content, err := histories[e.Epoch].open(e.Body, stamp.Device)
 	if err != nil {
-		said.Problem = err.Error()
-		p.report.Unreadable++
-		p.report.Why[reasonOf(err)]++
+		one.err, one.said.Problem = err, err.Error()
 	} else {
-		said.Content = content
-		p.report.Messages++
+		one.said.Content = content
 	}
-	if err := tx.Delete(TablePast, key); err != nil {
+	return nil
+}
+
+// store puts messages into the history, in one transaction, and counts them.
+func (p *past) store(list []pastMessage) error {
+	stored := make([]*pastMessage, 0, len(list))
+	err := p.d.change(p.room, func(tx Tx, r *room) error {
+		for i := range list {
+			done, err := p.storeOne(tx, r, &list[i])
+			if err != nil {
+				return err
+			}
+			if done {
+				stored = append(stored, &list[i])
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
+	for _, one := range stored {
+		if one.err != nil {
+			p.report.Unreadable++
+			p.report.Why[reasonOf(one.err)]++
+		} else {
+			p.report.Messages++
+		}
+	}
+	return nil
+}
+
+// storeOne puts one message into the history, unless another call has.
+func (p *past) storeOne(tx Tx, r *room, one *pastMessage) (bool, error) {
+	e, said := one.entry, one.said
+	key := seqKey(p.room, uint64(e.Seq))
+	if raw, err := tx.Get(TablePast, key); err != nil || raw == nil {
+		return false, err
+	}
+	if err := tx.Delete(TablePast, key); err != nil {
+		return false, err
+	}
 	line := LogEntry{
-		Seq: seq, Hash: e.Hash(), Epoch: e.Epoch, Kind: e.Kind, Device: stamp.Device,
+		Seq: e.Seq, Hash: e.Hash(), Epoch: e.Epoch, Kind: e.Kind, Device: said.Device,
 		ID: said.ID, Time: said.Time, Size: len(e.Body), Note: said.Problem,
 	}
 	if err := tx.Put(TableLog, key, packRow(&line)); err != nil {
-		return err
+		return false, err
 	}
 	a := &applier{d: p.d, tx: tx, r: r, e: e, line: line}
-	return a.saidBefore(said)
+	return true, a.saidBefore(said)
 }
 
 // reasonOf says in few words why a message does not open, so that they can be
