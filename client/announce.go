@@ -88,15 +88,20 @@ func (d *Device) announce(ctx context.Context, id groups.RoomID) {
 // announceTo tells one service. One that has missed some is shown the way from
 // further back.
 func (d *Device) announceTo(ctx context.Context, c *groups.CoI, url string, trail []*groups.Past) {
+	now := &trail[len(trail)-1].Context
 	for _, n := range []int{min(shortTrail, len(trail)), len(trail)} {
 		anchors, err := anchorsOf(trail[len(trail)-n:])
-		if err == nil {
-			_, err = d.unwrapAt(ctx, c, url, &groups.KeyRequest{CoI: c.Name, Device: d.id, Reason: announceReason, Anchors: anchors})
-		}
-		if err == nil {
+		if err != nil {
+			d.cfg.Log.Warn("announce a key", "room", string(now.GroupID), "error", err)
 			return
 		}
-		if d.cfg.Log.Info("announce a key", "service", url, "community", c.Name, "epochs", n, "error", err); kindOf(err) != groups.Denied {
+		q := &groups.KeyRequest{CoI: c.Name, Device: d.id, Reason: announceReason, Anchors: anchors}
+		answer, err := d.unwrapAt(ctx, c, url, q)
+		if err == nil && markOf(answer, groups.RoomID(now.GroupID)) >= int(now.Epoch) {
+			return
+		}
+		d.cfg.Log.Info("announce a key", "service", url, "community", c.Name, "epochs", n, "error", err)
+		if err != nil && kindOf(err) != groups.Denied {
 			return
 		}
 	}

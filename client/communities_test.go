@@ -84,7 +84,7 @@ type vault struct {
 }
 
 // statusLife is how long a status answer holds.
-const statusLife = 10 * time.Minute
+const statusLife = 15 * time.Minute
 
 // simKeys runs a test in a bubble with communities of a site.
 func simKeys(t *testing.T, test func(t *testing.T, h *hub, c *communities), names ...groups.CoIID) {

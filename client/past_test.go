@@ -186,7 +186,7 @@ func TestHistoryGivesWhatThePolicyOfItsTimeGave(t *testing.T) {
 		simKeys(t, func(t *testing.T, h *hub, c *communities) {
 			alice, bob := h.device("alice/laptop"), h.device("bob/phone")
 			c.room(alice, nil)
-			alice.say("one")
+			alice.tell(client.Text("one"))
 			alice.add("bob")
 			if _, err := bob.FetchPast(t.Context(), ops, nil); err == nil {
 				t.Error("a gateway gives a past that the policy does not")
@@ -270,7 +270,7 @@ func TestHistoryOfARoomThatTakesAllCommunities(t *testing.T) {
 	simKeys(t, func(t *testing.T, h *hub, c *communities) {
 		alice, bob := h.device("alice/laptop"), h.device("bob/phone")
 		c.room(alice, func(p *groups.Policy) { p.Mode, p.History = groups.CoIAll, groups.HistoryAll }, finance, legal)
-		alice.say("takes two")
+		alice.tell(client.Text("takes two"))
 		alice.add("bob")
 		// One alone does not do.
 		urls := c.list[legal].Unwrap
@@ -289,7 +289,7 @@ func TestHistoryOfAPostQuantumRoom(t *testing.T) {
 	simKeys(t, func(t *testing.T, h *hub, c *communities) {
 		alice, bob := h.device("alice/laptop"), h.device("bob/phone")
 		c.room(alice, func(p *groups.Policy) { p.PostQuantum, p.History = true, groups.HistoryAll }, finance, legal)
-		alice.say("for a long time")
+		alice.tell(client.Text("for a long time"))
 		alice.add("bob")
 		bob.reads(1, 0)
 		bob.shows("for a long time")
