@@ -5,7 +5,10 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"parley/groups"
 )
@@ -23,6 +26,11 @@ const (
 	announceTimeout = 5 * time.Second
 	// shortTrail is what is shown first: mostly the epoch before is known.
 	shortTrail = 2
+	// announceTries is how often a key is announced if a service does not answer;
+	// what it misses then, the next key makes up for.
+	announceTries = 4
+	// announceRooms is of how many rooms keys are announced at a time.
+	announceRooms = 8
 	// announceReason is what the service's log says about it.
 	announceReason = "a new key"
 )
@@ -53,22 +61,60 @@ func (r *room) leaveEpoch() {
 
 // announceLater has this device's new key told to the services.
 func (d *Device) announceLater(r *room) {
-	r.untold = true
-	d.attend(r.Room, 0)
+	r.untold = announceTries
+	if d.session != nil {
+		poke(d.session.wakeTell)
+	}
+}
+
+// announcer announces keys for as long as a session lasts. Nothing waits for it;
+// a service that does not answer is told in the next round, a few times.
+func (d *Device) announcer(ctx context.Context, s *session) error {
+	for {
+		var g errgroup.Group
+		g.SetLimit(announceRooms)
+		for _, id := range d.untold() {
+			g.Go(func() error { d.announce(ctx, id); return nil })
+		}
+		g.Wait()
+		var round <-chan time.Time
+		if len(d.untold()) > 0 {
+			round = time.After(d.cfg.Upkeep)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.wakeTell:
+		case <-round:
+		}
+	}
+}
+
+// untold lists the rooms whose key is to be announced.
+func (d *Device) untold() (list []groups.RoomID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, r := range d.rooms {
+		if r.untold > 0 {
+			list = append(list, id)
+		}
+	}
+	return list
 }
 
 // announce tells every unwrap service of a room's communities of the key it has
-// now, if this device has made it.
+// now, which this device has made.
 func (d *Device) announce(ctx context.Context, id groups.RoomID) {
 	d.mu.Lock()
 	r := d.rooms[id]
-	if r == nil || !r.untold {
+	if r == nil || r.untold == 0 {
 		d.mu.Unlock()
 		return
 	}
-	r.untold = false
+	r.untold--
 	now, cois := r.past(), slices.Clone(r.policy.CoIs)
 	if now == nil {
+		r.untold = 0
 		d.mu.Unlock()
 		return
 	}
@@ -77,34 +123,45 @@ func (d *Device) announce(ctx context.Context, id groups.RoomID) {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
 	var all sync.WaitGroup
+	var missed atomic.Bool
 	for i := range cois {
 		for _, url := range cois[i].Unwrap {
-			all.Go(func() { d.announceTo(ctx, &cois[i], url, trail) })
+			all.Go(func() {
+				if !d.announceTo(ctx, &cois[i], url, trail) {
+					missed.Store(true)
+				}
+			})
 		}
 	}
 	all.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r := d.rooms[id]; r != nil && !missed.Load() && r.group != nil && r.group.GroupContext().Epoch == now.Context.Epoch {
+		r.untold = 0
+	}
 }
 
 // announceTo tells one service. One that has missed some is shown the way from
-// further back.
-func (d *Device) announceTo(ctx context.Context, c *groups.CoI, url string, trail []*groups.Past) {
+// further back. It is false if the service did not answer, and may later.
+func (d *Device) announceTo(ctx context.Context, c *groups.CoI, url string, trail []*groups.Past) bool {
 	now := &trail[len(trail)-1].Context
 	for _, n := range []int{min(shortTrail, len(trail)), len(trail)} {
 		anchors, err := anchorsOf(trail[len(trail)-n:])
 		if err != nil {
 			d.cfg.Log.Warn("announce a key", "room", string(now.GroupID), "error", err)
-			return
+			return true // no service can do anything about it
 		}
 		q := &groups.KeyRequest{CoI: c.Name, Device: d.id, Reason: announceReason, Anchors: anchors}
 		answer, err := d.unwrapAt(ctx, c, url, q)
 		if err == nil && markOf(answer, groups.RoomID(now.GroupID)) >= int(now.Epoch) {
-			return
+			return true
 		}
 		d.cfg.Log.Info("announce a key", "service", url, "community", c.Name, "epochs", n, "error", err)
 		if err != nil && kindOf(err) != groups.Denied {
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // anchorsOf shows epochs, the last one with this device in it, and each with the

@@ -325,6 +325,32 @@ func TestWhoWasRemovedOpensNothingWhateverTheGatewayGives(t *testing.T) {
 	})
 }
 
+// The services are away when somebody is removed: it waits for nothing, and they
+// are told when they are back.
+func TestARemovalIsAnnouncedWhenServicesAreBack(t *testing.T) {
+	simKeys(t, func(t *testing.T, h *hub, c *communities) {
+		alice, bob := h.device("alice/laptop"), h.device("bob/phone")
+		c.room(alice, everything)
+		alice.say("before bob")
+		settle()
+		alice.add("bob")
+		h.frozen(bob)
+		urls := c.list[finance].Unwrap
+		c.set(func() { c.down[urls[0]], c.down[urls[1]] = true, true })
+		if err := alice.Remove(t.Context(), ops, bob.User()); err != nil {
+			t.Fatal(err)
+		}
+		alice.say("after bob")
+		settle()
+		c.set(func() { clear(c.down) })
+		time.Sleep(time.Minute) // a round or two
+		settle()
+		if report := bob.reads(0, 1); report.Keys != 0 {
+			t.Errorf("%+v", report)
+		}
+	})
+}
+
 func TestWhoWasRevokedOpensNothingWhateverTheGatewayGives(t *testing.T) {
 	simKeys(t, func(t *testing.T, h *hub, c *communities) {
 		alice, bob := h.device("alice/laptop"), h.device("bob/phone")

@@ -70,7 +70,7 @@ type room struct {
 	reason  groups.KeyReason // of the key that is being made, 0 if the commit tells
 	hanging *hanging         // a commit without outcome
 	trail   []*groups.Past   // the epochs before, with records, at most maxTrail-1
-	untold  bool             // services have not been told of this device's key
+	untold  int              // how often services may still be told of this device's key
 	ordered bool             // the hub has said that the create entry is in the log
 	events  []Event          // to be told when the transaction is durable
 }

@@ -36,6 +36,7 @@ type session struct {
 	wakeAck  chan struct{} // a cursor has moved
 	wakeWork chan struct{} // there is upkeep to do
 	wakeTail chan struct{} // the tail has to be opened again
+	wakeTell chan struct{} // a key is to be announced
 }
 
 func newSession(link Link) *session {
@@ -51,7 +52,7 @@ func newSession(link Link) *session {
 		over:   make(map[groups.RoomID]bool),
 
 		questioned: make(map[groups.Hash]time.Time),
-		wakeSend:   one(), wakeAck: one(), wakeWork: one(), wakeTail: one(),
+		wakeSend:   one(), wakeAck: one(), wakeWork: one(), wakeTail: one(), wakeTell: one(),
 	}
 }
 

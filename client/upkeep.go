@@ -143,7 +143,6 @@ func (d *Device) tidy(ctx context.Context, s *session) {
 		}
 		d.try(ctx, "commit", err)
 		d.wakeOutbox()
-		d.announce(ctx, id)
 	}
 }
 
