@@ -62,7 +62,7 @@ service included.
 			case b.messages < 1 || b.messages > mostHistory:
 				return usagef("--messages %d: from 1 to %d", b.messages, mostHistory)
 			case b.epochs < 1 || b.epochs > min(b.messages, mostEpochs):
-				return usagef("--epochs %d: from 1 to %d, and no more than messages", b.epochs, mostEpochs)
+				return usagef("--epochs %d: from 1 to %d, and no more than messages", b.epochs, min(b.messages, mostEpochs))
 			case b.size < 1 || b.size > mostSize:
 				return usagef("--size %d: from 1 to %d bytes", b.size, mostSize)
 			}
