@@ -285,5 +285,22 @@ func (s *session) listMembers(name string) error {
 	if s.app.json {
 		return s.app.printJSON(list)
 	}
-	return t.print(s.app, "no devices are known in "+s.names.Room(room))
+	if err := t.print(s.app, "no devices are known in "+s.names.Room(room)); err != nil {
+		return err
+	}
+	return s.tellReaders(room)
+}
+
+// tellReaders says who reads without being a member.
+func (s *session) tellReaders(room groups.RoomID) error {
+	info, err := s.Room(room)
+	if err != nil {
+		return err
+	}
+	for _, c := range info.Policy.Readers {
+		if err := s.app.print("%s devices that may use %s read without being members\n", warn("readers:"), c); err != nil {
+			return err
+		}
+	}
+	return nil
 }

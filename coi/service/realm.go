@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -206,7 +207,20 @@ func (r *Realm) Certificate() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("load HTTPS certificate: %w", err)
 	}
-	return pair, nil
+	return pair, r.checkOwn(pair.Certificate[0])
+}
+
+// checkOwn: the certificate is this role's, or an instance's of it (unwrap2), and
+// nobody else's: a gateway's key in a service's directory is a mistake, or worse.
+func (r *Realm) checkOwn(der []byte) error {
+	name, err := coi.CertificateName(der)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Path("tls.crt"), err)
+	}
+	if name.Purpose != coi.Service || !strings.HasPrefix(name.Local, string(r.role)) {
+		return fmt.Errorf("%s is the certificate of %s, this is the directory of a service %s: have its own made with parley-pki certify service", r.Path("tls.crt"), name.URI(), r.role)
+	}
+	return nil
 }
 
 // Sites returns the trust bundles that the service was given, its own site's

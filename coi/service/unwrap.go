@@ -66,7 +66,6 @@ type UnwrapConfig struct {
 //	limits -> signature, time, nonce -> records -> status -> entitlement ->
 //	standing -> tokens -> LOG -> private key -> key id -> seal
 type Unwrap struct {
-	unwrapv1connect.UnimplementedUnwrapServiceHandler
 	config  UnwrapConfig
 	log     *slog.Logger
 	now     func() time.Time

@@ -435,206 +435,6 @@ func (x *ExportResponse) GetCheckpoint() []byte {
 	return nil
 }
 
-type CheckpointRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CheckpointRequest) Reset() {
-	*x = CheckpointRequest{}
-	mi := &file_unwrap_v1_unwrap_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CheckpointRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CheckpointRequest) ProtoMessage() {}
-
-func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_unwrap_v1_unwrap_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CheckpointRequest.ProtoReflect.Descriptor instead.
-func (*CheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_unwrap_v1_unwrap_proto_rawDescGZIP(), []int{7}
-}
-
-type CheckpointResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Checkpoint    []byte                 `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	LogKey        string                 `protobuf:"bytes,2,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CheckpointResponse) Reset() {
-	*x = CheckpointResponse{}
-	mi := &file_unwrap_v1_unwrap_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CheckpointResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CheckpointResponse) ProtoMessage() {}
-
-func (x *CheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_unwrap_v1_unwrap_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CheckpointResponse.ProtoReflect.Descriptor instead.
-func (*CheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_unwrap_v1_unwrap_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *CheckpointResponse) GetCheckpoint() []byte {
-	if x != nil {
-		return x.Checkpoint
-	}
-	return nil
-}
-
-func (x *CheckpointResponse) GetLogKey() string {
-	if x != nil {
-		return x.LogKey
-	}
-	return ""
-}
-
-type ProofRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Size          int64                  `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
-	Index         int64                  `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
-	Before        int64                  `protobuf:"varint,3,opt,name=before,proto3" json:"before,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ProofRequest) Reset() {
-	*x = ProofRequest{}
-	mi := &file_unwrap_v1_unwrap_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ProofRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ProofRequest) ProtoMessage() {}
-
-func (x *ProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_unwrap_v1_unwrap_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ProofRequest.ProtoReflect.Descriptor instead.
-func (*ProofRequest) Descriptor() ([]byte, []int) {
-	return file_unwrap_v1_unwrap_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *ProofRequest) GetSize() int64 {
-	if x != nil {
-		return x.Size
-	}
-	return 0
-}
-
-func (x *ProofRequest) GetIndex() int64 {
-	if x != nil {
-		return x.Index
-	}
-	return 0
-}
-
-func (x *ProofRequest) GetBefore() int64 {
-	if x != nil {
-		return x.Before
-	}
-	return 0
-}
-
-type ProofResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entry         [][]byte               `protobuf:"bytes,1,rep,name=entry,proto3" json:"entry,omitempty"`
-	Consistency   [][]byte               `protobuf:"bytes,2,rep,name=consistency,proto3" json:"consistency,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ProofResponse) Reset() {
-	*x = ProofResponse{}
-	mi := &file_unwrap_v1_unwrap_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ProofResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ProofResponse) ProtoMessage() {}
-
-func (x *ProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_unwrap_v1_unwrap_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ProofResponse.ProtoReflect.Descriptor instead.
-func (*ProofResponse) Descriptor() ([]byte, []int) {
-	return file_unwrap_v1_unwrap_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *ProofResponse) GetEntry() [][]byte {
-	if x != nil {
-		return x.Entry
-	}
-	return nil
-}
-
-func (x *ProofResponse) GetConsistency() [][]byte {
-	if x != nil {
-		return x.Consistency
-	}
-	return nil
-}
-
 var File_unwrap_v1_unwrap_proto protoreflect.FileDescriptor
 
 const file_unwrap_v1_unwrap_proto_rawDesc = "" +
@@ -671,27 +471,11 @@ const file_unwrap_v1_unwrap_proto_rawDesc = "" +
 	"\x05first\x18\x03 \x01(\x03R\x05first\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\fR\n" +
-	"checkpoint\"\x13\n" +
-	"\x11CheckpointRequest\"M\n" +
-	"\x12CheckpointResponse\x12\x1e\n" +
-	"\n" +
-	"checkpoint\x18\x01 \x01(\fR\n" +
-	"checkpoint\x12\x17\n" +
-	"\alog_key\x18\x02 \x01(\tR\x06logKey\"P\n" +
-	"\fProofRequest\x12\x12\n" +
-	"\x04size\x18\x01 \x01(\x03R\x04size\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x03R\x05index\x12\x16\n" +
-	"\x06before\x18\x03 \x01(\x03R\x06before\"G\n" +
-	"\rProofResponse\x12\x14\n" +
-	"\x05entry\x18\x01 \x03(\fR\x05entry\x12 \n" +
-	"\vconsistency\x18\x02 \x03(\fR\vconsistency2\x93\x03\n" +
+	"checkpoint2\xf0\x01\n" +
 	"\rUnwrapService\x12E\n" +
 	"\x04Keys\x12\x1d.parley.unwrap.v1.KeysRequest\x1a\x1e.parley.unwrap.v1.KeysResponse\x12K\n" +
 	"\x06Unwrap\x12\x1f.parley.unwrap.v1.UnwrapRequest\x1a .parley.unwrap.v1.UnwrapResponse\x12K\n" +
-	"\x06Export\x12\x1f.parley.unwrap.v1.ExportRequest\x1a .parley.unwrap.v1.ExportResponse\x12W\n" +
-	"\n" +
-	"Checkpoint\x12#.parley.unwrap.v1.CheckpointRequest\x1a$.parley.unwrap.v1.CheckpointResponse\x12H\n" +
-	"\x05Proof\x12\x1e.parley.unwrap.v1.ProofRequest\x1a\x1f.parley.unwrap.v1.ProofResponseB\x1fZ\x1dparley/api/unwrap/v1;unwrapv1b\x06proto3"
+	"\x06Export\x12\x1f.parley.unwrap.v1.ExportRequest\x1a .parley.unwrap.v1.ExportResponseB\x1fZ\x1dparley/api/unwrap/v1;unwrapv1b\x06proto3"
 
 var (
 	file_unwrap_v1_unwrap_proto_rawDescOnce sync.Once
@@ -705,37 +489,29 @@ func file_unwrap_v1_unwrap_proto_rawDescGZIP() []byte {
 	return file_unwrap_v1_unwrap_proto_rawDescData
 }
 
-var file_unwrap_v1_unwrap_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_unwrap_v1_unwrap_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_unwrap_v1_unwrap_proto_goTypes = []any{
-	(*KeysRequest)(nil),        // 0: parley.unwrap.v1.KeysRequest
-	(*KeysResponse)(nil),       // 1: parley.unwrap.v1.KeysResponse
-	(*CoIKeys)(nil),            // 2: parley.unwrap.v1.CoIKeys
-	(*UnwrapRequest)(nil),      // 3: parley.unwrap.v1.UnwrapRequest
-	(*UnwrapResponse)(nil),     // 4: parley.unwrap.v1.UnwrapResponse
-	(*ExportRequest)(nil),      // 5: parley.unwrap.v1.ExportRequest
-	(*ExportResponse)(nil),     // 6: parley.unwrap.v1.ExportResponse
-	(*CheckpointRequest)(nil),  // 7: parley.unwrap.v1.CheckpointRequest
-	(*CheckpointResponse)(nil), // 8: parley.unwrap.v1.CheckpointResponse
-	(*ProofRequest)(nil),       // 9: parley.unwrap.v1.ProofRequest
-	(*ProofResponse)(nil),      // 10: parley.unwrap.v1.ProofResponse
+	(*KeysRequest)(nil),    // 0: parley.unwrap.v1.KeysRequest
+	(*KeysResponse)(nil),   // 1: parley.unwrap.v1.KeysResponse
+	(*CoIKeys)(nil),        // 2: parley.unwrap.v1.CoIKeys
+	(*UnwrapRequest)(nil),  // 3: parley.unwrap.v1.UnwrapRequest
+	(*UnwrapResponse)(nil), // 4: parley.unwrap.v1.UnwrapResponse
+	(*ExportRequest)(nil),  // 5: parley.unwrap.v1.ExportRequest
+	(*ExportResponse)(nil), // 6: parley.unwrap.v1.ExportResponse
 }
 var file_unwrap_v1_unwrap_proto_depIdxs = []int32{
-	2,  // 0: parley.unwrap.v1.KeysResponse.cois:type_name -> parley.unwrap.v1.CoIKeys
-	0,  // 1: parley.unwrap.v1.UnwrapService.Keys:input_type -> parley.unwrap.v1.KeysRequest
-	3,  // 2: parley.unwrap.v1.UnwrapService.Unwrap:input_type -> parley.unwrap.v1.UnwrapRequest
-	5,  // 3: parley.unwrap.v1.UnwrapService.Export:input_type -> parley.unwrap.v1.ExportRequest
-	7,  // 4: parley.unwrap.v1.UnwrapService.Checkpoint:input_type -> parley.unwrap.v1.CheckpointRequest
-	9,  // 5: parley.unwrap.v1.UnwrapService.Proof:input_type -> parley.unwrap.v1.ProofRequest
-	1,  // 6: parley.unwrap.v1.UnwrapService.Keys:output_type -> parley.unwrap.v1.KeysResponse
-	4,  // 7: parley.unwrap.v1.UnwrapService.Unwrap:output_type -> parley.unwrap.v1.UnwrapResponse
-	6,  // 8: parley.unwrap.v1.UnwrapService.Export:output_type -> parley.unwrap.v1.ExportResponse
-	8,  // 9: parley.unwrap.v1.UnwrapService.Checkpoint:output_type -> parley.unwrap.v1.CheckpointResponse
-	10, // 10: parley.unwrap.v1.UnwrapService.Proof:output_type -> parley.unwrap.v1.ProofResponse
-	6,  // [6:11] is the sub-list for method output_type
-	1,  // [1:6] is the sub-list for method input_type
-	1,  // [1:1] is the sub-list for extension type_name
-	1,  // [1:1] is the sub-list for extension extendee
-	0,  // [0:1] is the sub-list for field type_name
+	2, // 0: parley.unwrap.v1.KeysResponse.cois:type_name -> parley.unwrap.v1.CoIKeys
+	0, // 1: parley.unwrap.v1.UnwrapService.Keys:input_type -> parley.unwrap.v1.KeysRequest
+	3, // 2: parley.unwrap.v1.UnwrapService.Unwrap:input_type -> parley.unwrap.v1.UnwrapRequest
+	5, // 3: parley.unwrap.v1.UnwrapService.Export:input_type -> parley.unwrap.v1.ExportRequest
+	1, // 4: parley.unwrap.v1.UnwrapService.Keys:output_type -> parley.unwrap.v1.KeysResponse
+	4, // 5: parley.unwrap.v1.UnwrapService.Unwrap:output_type -> parley.unwrap.v1.UnwrapResponse
+	6, // 6: parley.unwrap.v1.UnwrapService.Export:output_type -> parley.unwrap.v1.ExportResponse
+	4, // [4:7] is the sub-list for method output_type
+	1, // [1:4] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_unwrap_v1_unwrap_proto_init() }
@@ -749,7 +525,7 @@ func file_unwrap_v1_unwrap_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_unwrap_v1_unwrap_proto_rawDesc), len(file_unwrap_v1_unwrap_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,11 +41,6 @@ const (
 	UnwrapServiceUnwrapProcedure = "/parley.unwrap.v1.UnwrapService/Unwrap"
 	// UnwrapServiceExportProcedure is the fully-qualified name of the UnwrapService's Export RPC.
 	UnwrapServiceExportProcedure = "/parley.unwrap.v1.UnwrapService/Export"
-	// UnwrapServiceCheckpointProcedure is the fully-qualified name of the UnwrapService's Checkpoint
-	// RPC.
-	UnwrapServiceCheckpointProcedure = "/parley.unwrap.v1.UnwrapService/Checkpoint"
-	// UnwrapServiceProofProcedure is the fully-qualified name of the UnwrapService's Proof RPC.
-	UnwrapServiceProofProcedure = "/parley.unwrap.v1.UnwrapService/Proof"
 )
 
 // UnwrapServiceClient is a client for the parley.unwrap.v1.UnwrapService service.
@@ -57,10 +52,6 @@ type UnwrapServiceClient interface {
 	Unwrap(context.Context, *connect.Request[v1.UnwrapRequest]) (*connect.Response[v1.UnwrapResponse], error)
 	// Export opens room keys for a case, sealed to the case's export certificate.
 	Export(context.Context, *connect.Request[v1.ExportRequest]) (*connect.Response[v1.ExportResponse], error)
-	// Checkpoint returns the log's last signed checkpoint.
-	Checkpoint(context.Context, *connect.Request[v1.CheckpointRequest]) (*connect.Response[v1.CheckpointResponse], error)
-	// Proof returns proofs that an entry, or an older tree, is part of the log.
-	Proof(context.Context, *connect.Request[v1.ProofRequest]) (*connect.Response[v1.ProofResponse], error)
 }
 
 // NewUnwrapServiceClient constructs a client for the parley.unwrap.v1.UnwrapService service. By
@@ -92,28 +83,14 @@ func NewUnwrapServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(unwrapServiceMethods.ByName("Export")),
 			connect.WithClientOptions(opts...),
 		),
-		checkpoint: connect.NewClient[v1.CheckpointRequest, v1.CheckpointResponse](
-			httpClient,
-			baseURL+UnwrapServiceCheckpointProcedure,
-			connect.WithSchema(unwrapServiceMethods.ByName("Checkpoint")),
-			connect.WithClientOptions(opts...),
-		),
-		proof: connect.NewClient[v1.ProofRequest, v1.ProofResponse](
-			httpClient,
-			baseURL+UnwrapServiceProofProcedure,
-			connect.WithSchema(unwrapServiceMethods.ByName("Proof")),
-			connect.WithClientOptions(opts...),
-		),
 	}
 }
 
 // unwrapServiceClient implements UnwrapServiceClient.
 type unwrapServiceClient struct {
-	keys       *connect.Client[v1.KeysRequest, v1.KeysResponse]
-	unwrap     *connect.Client[v1.UnwrapRequest, v1.UnwrapResponse]
-	export     *connect.Client[v1.ExportRequest, v1.ExportResponse]
-	checkpoint *connect.Client[v1.CheckpointRequest, v1.CheckpointResponse]
-	proof      *connect.Client[v1.ProofRequest, v1.ProofResponse]
+	keys   *connect.Client[v1.KeysRequest, v1.KeysResponse]
+	unwrap *connect.Client[v1.UnwrapRequest, v1.UnwrapResponse]
+	export *connect.Client[v1.ExportRequest, v1.ExportResponse]
 }
 
 // Keys calls parley.unwrap.v1.UnwrapService.Keys.
@@ -131,16 +108,6 @@ func (c *unwrapServiceClient) Export(ctx context.Context, req *connect.Request[v
 	return c.export.CallUnary(ctx, req)
 }
 
-// Checkpoint calls parley.unwrap.v1.UnwrapService.Checkpoint.
-func (c *unwrapServiceClient) Checkpoint(ctx context.Context, req *connect.Request[v1.CheckpointRequest]) (*connect.Response[v1.CheckpointResponse], error) {
-	return c.checkpoint.CallUnary(ctx, req)
-}
-
-// Proof calls parley.unwrap.v1.UnwrapService.Proof.
-func (c *unwrapServiceClient) Proof(ctx context.Context, req *connect.Request[v1.ProofRequest]) (*connect.Response[v1.ProofResponse], error) {
-	return c.proof.CallUnary(ctx, req)
-}
-
 // UnwrapServiceHandler is an implementation of the parley.unwrap.v1.UnwrapService service.
 type UnwrapServiceHandler interface {
 	// Keys names the keys the service holds, so that a device can compare them with
@@ -150,10 +117,6 @@ type UnwrapServiceHandler interface {
 	Unwrap(context.Context, *connect.Request[v1.UnwrapRequest]) (*connect.Response[v1.UnwrapResponse], error)
 	// Export opens room keys for a case, sealed to the case's export certificate.
 	Export(context.Context, *connect.Request[v1.ExportRequest]) (*connect.Response[v1.ExportResponse], error)
-	// Checkpoint returns the log's last signed checkpoint.
-	Checkpoint(context.Context, *connect.Request[v1.CheckpointRequest]) (*connect.Response[v1.CheckpointResponse], error)
-	// Proof returns proofs that an entry, or an older tree, is part of the log.
-	Proof(context.Context, *connect.Request[v1.ProofRequest]) (*connect.Response[v1.ProofResponse], error)
 }
 
 // NewUnwrapServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -181,18 +144,6 @@ func NewUnwrapServiceHandler(svc UnwrapServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(unwrapServiceMethods.ByName("Export")),
 		connect.WithHandlerOptions(opts...),
 	)
-	unwrapServiceCheckpointHandler := connect.NewUnaryHandler(
-		UnwrapServiceCheckpointProcedure,
-		svc.Checkpoint,
-		connect.WithSchema(unwrapServiceMethods.ByName("Checkpoint")),
-		connect.WithHandlerOptions(opts...),
-	)
-	unwrapServiceProofHandler := connect.NewUnaryHandler(
-		UnwrapServiceProofProcedure,
-		svc.Proof,
-		connect.WithSchema(unwrapServiceMethods.ByName("Proof")),
-		connect.WithHandlerOptions(opts...),
-	)
 	return "/parley.unwrap.v1.UnwrapService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UnwrapServiceKeysProcedure:
@@ -201,10 +152,6 @@ func NewUnwrapServiceHandler(svc UnwrapServiceHandler, opts ...connect.HandlerOp
 			unwrapServiceUnwrapHandler.ServeHTTP(w, r)
 		case UnwrapServiceExportProcedure:
 			unwrapServiceExportHandler.ServeHTTP(w, r)
-		case UnwrapServiceCheckpointProcedure:
-			unwrapServiceCheckpointHandler.ServeHTTP(w, r)
-		case UnwrapServiceProofProcedure:
-			unwrapServiceProofHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -224,12 +171,4 @@ func (UnimplementedUnwrapServiceHandler) Unwrap(context.Context, *connect.Reques
 
 func (UnimplementedUnwrapServiceHandler) Export(context.Context, *connect.Request[v1.ExportRequest]) (*connect.Response[v1.ExportResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("parley.unwrap.v1.UnwrapService.Export is not implemented"))
-}
-
-func (UnimplementedUnwrapServiceHandler) Checkpoint(context.Context, *connect.Request[v1.CheckpointRequest]) (*connect.Response[v1.CheckpointResponse], error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("parley.unwrap.v1.UnwrapService.Checkpoint is not implemented"))
-}
-
-func (UnimplementedUnwrapServiceHandler) Proof(context.Context, *connect.Request[v1.ProofRequest]) (*connect.Response[v1.ProofResponse], error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("parley.unwrap.v1.UnwrapService.Proof is not implemented"))
 }
