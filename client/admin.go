@@ -61,8 +61,17 @@ func (d *Device) removeWhere(ctx context.Context, id groups.RoomID, match func(g
 	return err
 }
 
-// Rekey makes a new key for a room.
+// Rekey makes a new key for a room, because a person has asked for it.
 func (d *Device) Rekey(ctx context.Context, id groups.RoomID) error {
+	return d.RekeyFor(ctx, id, groups.KeyRotatedByUser)
+}
+
+// RekeyFor makes a new key for a room, with the reason that its record gives:
+// KeyRotatedByUser, KeyRotatedByPolicy or KeyCertificateReplaced.
+func (d *Device) RekeyFor(ctx context.Context, id groups.RoomID, why groups.KeyReason) error {
+	if why != groups.KeyRotatedByUser && why != groups.KeyRotatedByPolicy && why != groups.KeyCertificateReplaced {
+		return wrongArgument("%v is not why a person makes a key", why)
+	}
 	s, err := d.online("make a key for " + string(id))
 	if err != nil {
 		return err
@@ -75,7 +84,7 @@ func (d *Device) Rekey(ctx context.Context, id groups.RoomID) error {
 		if r.Epoch >= start {
 			return mls.CommitOptions{}, errNothing // somebody else has made one
 		}
-		r.reason = groups.KeyRotatedByUser
+		r.reason = why
 		return mls.CommitOptions{ForcePath: true}, nil
 	})
 }

@@ -42,15 +42,11 @@ func (a *applier) allowed(actor groups.DeviceID, c *tree.Change) error {
 		}
 	}
 	if c.ExtensionsReplaced {
-		data, found := c.Extensions.Find(groups.PolicyExtension)
-		if !found {
-			return groups.Errorf(groups.Invalid, "the room's policy is left out")
-		}
-		p, err := groups.ParsePolicy(data)
+		p, err := policyOf(c.Extensions)
 		if err != nil {
 			return err
 		}
-		asked.Policy = &p
+		asked.Policy = p
 	}
 	return a.r.policy.Check(actor, asked)
 }

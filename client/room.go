@@ -90,15 +90,11 @@ func newRoom(row roomRow) (*room, error) {
 
 // setPolicy takes over the policy of a GroupContext.
 func (r *room) setPolicy(extensions wire.Extensions) error {
-	data, found := extensions.Find(groups.PolicyExtension)
-	if !found {
-		return groups.Errorf(groups.Invalid, "the group has no room policy")
-	}
-	p, err := groups.ParsePolicy(data)
+	p, err := policyOf(extensions)
 	if err != nil {
 		return err
 	}
-	r.policy, r.Policy = p, slices.Clone(data)
+	r.policy, r.Policy = *p, encodedPolicy(p)
 	return nil
 }
 

@@ -48,7 +48,8 @@ func demoCommand(a *app) *cobra.Command {
 		Use:   "demo",
 		Short: "Run two sites on this machine and watch them talk",
 		Long: `Demo runs two organisations on this machine, alpha.example with two gateway nodes and
-beta.example with one, each process with its own directory, on free loopback ports: it
+beta.example with one, and the certificate services of a community of interest at each,
+every process with its own directory, on free loopback ports: it
 uses the programs parleyd and parley-pki beside this one, and shows the commands it runs.
 It checks what each step has done and says how long it took; then it stays up, so that
 you can join the room from another terminal, until Ctrl-C.

@@ -216,14 +216,24 @@ func (d *demo) staleKey(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := notes.run(ctx, "keys", "new", "notes", "--yes"); err != nil {
+	if _, err := notes.run(ctx, "keys", "new", "notes", "--reason", "rotated_by_policy", "--yes"); err != nil {
 		return "", err
 	}
 	err = eventually(ctx, func(ctx context.Context) (bool, error) {
 		messages, err := notes.messages(ctx)
 		return slices.ContainsFunc(messages, func(m messageJSON) bool { return m.Text == "one note more" && m.State == "accepted" }), err
 	})
-	return why, err
+	if err != nil {
+		return "", err
+	}
+	var key keyJSON
+	if err := notes.ask(ctx, &key, "keys", "notes"); err != nil {
+		return "", err
+	}
+	if key.Reason != groups.KeyRotatedByPolicy.String() {
+		return "", fmt.Errorf("the record says that the key was made because %s", key.Reason)
+	}
+	return why, nil
 }
 
 func (d *demo) cutBot(ctx context.Context) (string, error) {

@@ -17,6 +17,7 @@ import (
 
 func keysNewCommand(a *app) *cobra.Command {
 	var yes bool
+	var reason string
 	cmd := &cobra.Command{
 		Use:   "new ROOM",
 		Short: "Make a new key for a room",
@@ -31,15 +32,30 @@ With --json it prints the room, as parley room info --json does; it needs --yes.
 			if a.json && !yes {
 				return usagef("with --json nobody can be asked: say --yes")
 			}
-			return a.online(cmd.Context(), func(ctx context.Context, s *session) error { return s.newKey(ctx, args[0], yes) })
+			why, err := keyReason(reason)
+			if err != nil {
+				return err
+			}
+			return a.online(cmd.Context(), func(ctx context.Context, s *session) error { return s.newKey(ctx, args[0], why, yes) })
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "accept the encryption configuration without being asked")
+	cmd.Flags().StringVar(&reason, "reason", groups.KeyRotatedByUser.String(), "why, for the record: rotated_by_user, rotated_by_policy or certificate_replaced")
 	return cmd
 }
 
+// keyReason reads --reason.
+func keyReason(name string) (groups.KeyReason, error) {
+	for _, k := range []groups.KeyReason{groups.KeyRotatedByUser, groups.KeyRotatedByPolicy, groups.KeyCertificateReplaced} {
+		if k.String() == name {
+			return k, nil
+		}
+	}
+	return 0, usagef("--reason is rotated_by_user, rotated_by_policy or certificate_replaced, not %q", name)
+}
+
 // newKey makes a key once the person has accepted for whom.
-func (s *session) newKey(ctx context.Context, name string, yes bool) error {
+func (s *session) newKey(ctx context.Context, name string, why groups.KeyReason, yes bool) error {
 	room, err := s.room(name)
 	if err != nil {
 		return err
@@ -56,7 +72,7 @@ func (s *session) newKey(ctx context.Context, name string, yes bool) error {
 			return err
 		}
 	}
-	if err := s.Rekey(ctx, room); err != nil {
+	if err := s.RekeyFor(ctx, room, why); err != nil {
 		return err
 	}
 	return s.info(room)

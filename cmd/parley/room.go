@@ -296,7 +296,7 @@ func roomRekeyCommand(a *app) *cobra.Command {
 		Args:              arguments(1, 1, "a room"),
 		ValidArgsFunction: completeRooms(a, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.online(cmd.Context(), func(ctx context.Context, s *session) error { return s.newKey(ctx, args[0], false) })
+			return a.online(cmd.Context(), func(ctx context.Context, s *session) error { return s.newKey(ctx, args[0], groups.KeyRotatedByUser, false) })
 		},
 	}
 }
