@@ -159,6 +159,7 @@ func differences(old, new *groups.Policy) []string {
 	note(old.PostQuantum != new.PostQuantum, "keys are wrapped against quantum computers: %v, was %v", new.PostQuantum, old.PostQuantum)
 	note(old.History != new.History, "new members may read history: %s, was %s", new.History, old.History)
 	note(old.MaxKeyAge != new.MaxKeyAge, "a key lasts %v, was %v", new.MaxKeyAge, old.MaxKeyAge)
+	note(old.DefaultKeyAge != new.DefaultKeyAge, "a key lasts %v unless its maker says otherwise, was %v", new.DefaultKeyAge, old.DefaultKeyAge)
 	note(old.MaxKeyMessages != new.MaxKeyMessages, "a key seals %d messages, was %d", new.MaxKeyMessages, old.MaxKeyMessages)
 	note(old.AutoRenew != new.AutoRenew, "keys are renewed %v before they end, was %v", new.AutoRenew, old.AutoRenew)
 	note(!slices.Equal(old.Readers, new.Readers), "who may read without being a member: %v, was %v", new.Readers, old.Readers)

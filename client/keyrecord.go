@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"parley/coi/wrap"
 	"parley/groups"
 	"parley/mls"
 	"parley/mls/suite"
@@ -49,7 +48,7 @@ type needCertificates struct {
 // Error says what is missing.
 func (e *needCertificates) Error() string { return "certificates of communities have to be fetched" }
 
-// A making is what a record is made of, beside the group.
+// A making is what a record is made of, beside the group and the certificates.
 type making struct {
 	reason groups.KeyReason
 	prev   groups.Hash
@@ -59,7 +58,6 @@ type making struct {
 
 // makeRecord makes the key record of the epoch that next begins, with the room
 // key wrapped to every community of its policy; nil if the policy names none.
-// The room key is in memory for as long as that takes (I8).
 func (d *Device) makeRecord(next *mls.Group, m making) (*groups.KeyRecord, error) {
 	context := next.GroupContext()
 	policy, err := policyOf(context.Extensions)
@@ -78,53 +76,9 @@ func (d *Device) makeRecord(next *mls.Group, m making) (*groups.KeyRecord, error
 	if err != nil {
 		return nil, err
 	}
-	record := &groups.KeyRecord{
-		Room: groups.RoomID(context.GroupID), Epoch: groups.Epoch(context.Epoch), ContextHash: groups.ContextHash(&context),
-		AuthorLeaf: uint32(next.OwnLeaf()), AuthorCert: groups.CredentialHash(&me.Credential),
-		CreatedAt: max(uint64(m.now.UnixMilli()), m.since), Reason: m.reason, Recipients: recipients, Prev: m.prev,
-	}
-	if policy.MaxKeyAge > 0 {
-		record.NotAfter = record.CreatedAt + uint64(policy.MaxKeyAge/time.Millisecond)
-	}
-	if err := sealRecord(record, next, policy, to); err != nil {
-		return nil, err
-	}
-	return record, record.Sign(me.Signer)
-}
-
-// sealRecord puts the room key of g's epoch into a record.
-func sealRecord(record *groups.KeyRecord, g *mls.Group, policy *groups.Policy, to []wrap.Recipient) error {
-	key, err := g.RoomKey()
-	if err != nil {
-		return err
-	}
-	defer key.Erase()
-	context := g.GroupContext()
-	id, err := key.ID(&context)
-	if err != nil {
-		return err
-	}
-	record.KeyID = id
-	secret := groups.RoomKeyBytes(groups.RoomKey{
-		Suite: key.CipherSuite, SenderDataSecret: key.SenderDataSecret, EncryptionSecret: key.EncryptionSecret,
+	return NewKeyRecord(next, me, &KeyWrapping{
+		To: to, Recipients: recipients, Reason: m.reason, Prev: m.prev, Made: millis(max(uint64(m.now.UnixMilli()), m.since)),
 	})
-	defer clear(secret)
-	record.Envelope, err = wrap.Seal(secret, to, bindingOf(record), sealOptions(policy))
-	return err
-}
-
-// bindingOf is what the envelope of a record is bound to.
-func bindingOf(r *groups.KeyRecord) wrap.Binding {
-	return wrap.Binding{Room: string(r.Room), Epoch: uint64(r.Epoch), KeyID: r.KeyID, Recipients: r.BindingHash()}
-}
-
-// sealOptions is how a policy wants keys wrapped.
-func sealOptions(p *groups.Policy) wrap.SealOptions {
-	o := wrap.SealOptions{Mode: wrap.Any, PostQuantum: p.PostQuantum}
-	if p.Mode == groups.CoIAll {
-		o.Mode = wrap.All
-	}
-	return o
 }
 
 // policyOf reads the policy of a GroupContext.

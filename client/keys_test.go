@@ -76,6 +76,18 @@ func TestE15_TheKeyInUseIsShown(t *testing.T) {
 	}, finance, legal)
 }
 
+// A device made keys that lasted as long as the policy allows at most, whatever
+// its default said.
+func TestE12_AKeyLastsAsLongAsThePolicysDefaultSays(t *testing.T) {
+	simKeys(t, func(t *testing.T, h *hub, c *communities) {
+		alice := h.device("alice/laptop")
+		c.room(alice, func(p *groups.Policy) { p.MaxKeyAge, p.DefaultKeyAge = 2*time.Hour, time.Hour })
+		if k := alice.key(); k.Ends.Sub(k.Made) != time.Hour {
+			t.Errorf("a key was made to last %v", k.Ends.Sub(k.Made))
+		}
+	})
+}
+
 // outbox is how many messages wait, and why.
 func (p *phone) outbox() (int, string) {
 	p.t.Helper()
