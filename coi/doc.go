@@ -14,6 +14,7 @@
 //	chain --Trust.Verify(purpose, now)--> Subject | Error
 //	chain --Trust.VerifyCoI(now)--------> Subject | Error
 //	OCSP response --CheckStatus---------> good | revoked | unknown | Error
+//	statement --Trust.VerifyCuts--------> bots that a CoI has cut off | Error
 //
 // A site's name stands inside the certificate, and only the roots configured
 // for that very site can vouch for it. The URI is matched byte for byte.

@@ -169,9 +169,9 @@ func TestStapledStatusNeedsNoNonce(t *testing.T) {
 	}
 }
 
-// TestE27_NoStatusPassesThatIsNotGood is the list of coi.md 3.6: "unknown /
+// TestE27S6S7S8S9S10S11A7_NoStatusPassesThatIsNotGood is the list of coi.md 3.6: "unknown /
 // unreachable / forged / replayed / stale / wrong issuer: never silently good".
-func TestE27_NoStatusPassesThatIsNotGood(t *testing.T) {
+func TestE27S6S7S8S9S10S11A7_NoStatusPassesThatIsNotGood(t *testing.T) {
 	d := newDesk(t)
 	beta := newRealm(t, "beta.example")
 	betaCA := beta.withCoIs(t)
@@ -352,8 +352,8 @@ func TestE27_DataByHand(t *testing.T) {
 	}
 }
 
-// TestStatusEnds: "within cache age A", and not a second after nextUpdate.
-func TestStatusEnds(t *testing.T) {
+// TestS9_AStatusEnds: "within cache age A", and not a second after nextUpdate.
+func TestS9_AStatusEnds(t *testing.T) {
 	d := newDesk(t)
 	der := d.answer(Good)
 	for _, c := range []struct {

@@ -85,9 +85,9 @@ func TestJ2_CutBotOpensNothing(t *testing.T) {
 	}
 }
 
-// TestEntitlementsPutBack: "restart with stale entitlement cache": an older file
+// TestA20_EntitlementsPutBack: "restart with stale entitlement cache": an older file
 // of rules is not used, also after a restart.
-func TestEntitlementsPutBack(t *testing.T) {
+func TestA20_EntitlementsPutBack(t *testing.T) {
 	v := newVault(t)
 	alice := v.device("alice", "laptop")
 	e := v.room(opsRoom, finance).next(alice)

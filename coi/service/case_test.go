@@ -154,9 +154,9 @@ func TestJ8_CaseOpensItsScopeOnly(t *testing.T) {
 	}
 }
 
-// TestJ8_CaseNeedsItsApprovers: "privileged unwrap with m-1, with expired
+// TestJ8A15A16A17_CaseNeedsItsApprovers: "privileged unwrap with m-1, with expired
 // approvals, with changed scope after approval".
-func TestJ8_CaseNeedsItsApprovers(t *testing.T) {
+func TestJ8A15A16A17_CaseNeedsItsApprovers(t *testing.T) {
 	v := newVault(t)
 	c := newCourt(v, 3)
 	touched := v.count()

@@ -47,6 +47,7 @@ type RuleBook struct {
 	Version   uint64   `json:"version"` // rises with each change; an older book is never used again
 	Rules     []Rule   `json:"rules"`
 	Forgotten []Forget `json:"forgotten,omitempty"`
+	Lifted    []Lift   `json:"lifted,omitempty"`
 }
 
 // A Forget has the service forget the newest epoch that it knows of a room: for

@@ -99,9 +99,9 @@ func TestE17_NoRoleHoldsTheKeyOfAnother(t *testing.T) {
 	}
 }
 
-// TestE17_OneCADoesNotMakeBoth: "same CA for devices and CoIs" is refused, and
+// TestE17S13_OneCADoesNotMakeBoth: "same CA for devices and CoIs" is refused, and
 // what the CoI CA would make of a device is believed by nobody.
-func TestE17_OneCADoesNotMakeBoth(t *testing.T) {
+func TestE17S13_OneCADoesNotMakeBoth(t *testing.T) {
 	b := newBureau(t)
 	own, err := b.dir.Own()
 	must(t, err)

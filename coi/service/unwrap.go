@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -52,11 +53,14 @@ type UnwrapConfig struct {
 	Status       DeviceStatus               // of device certificates; required
 	Log          *AuditLog                  // required; closed by the caller, after the service
 	State        *UnwrapState               // what was recalled from Log when it was opened; required
-	Quotas       Quotas                     // zero fields are DefaultQuotas
-	Cases        CaseAuthority              // who approves cases; the zero value means nobody, and no case is opened
-	Refusal      time.Duration              // how long a refusal takes at least; zero is 150 ms
-	Logger       *slog.Logger               // nil logs nothing
-	Now          func() time.Time           // nil is time.Now
+	// Certificate signs statements about who is cut off: the service's own HTTPS
+	// certificate, read at each call; nil makes none.
+	Certificate func() (tls.Certificate, error)
+	Quotas      Quotas           // zero fields are DefaultQuotas
+	Cases       CaseAuthority    // who approves cases; the zero value means nobody, and no case is opened
+	Refusal     time.Duration    // how long a refusal takes at least; zero is 150 ms
+	Logger      *slog.Logger     // nil logs nothing
+	Now         func() time.Time // nil is time.Now
 }
 
 // An Unwrap is the service that holds private keys of CoIs: UnwrapService of

@@ -7,6 +7,7 @@ import (
 	"crypto/hpke"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net/http/httptest"
@@ -49,6 +50,8 @@ type vault struct {
 	cases   CaseAuthority
 	suite   *suite.Suite
 
+	own tls.Certificate // of the service
+
 	audit  *AuditLog
 	unwrap *Unwrap
 	server *httptest.Server
@@ -81,6 +84,9 @@ func newVault(t testing.TB) *vault {
 	must(t, err)
 	v.cois, err = coi.NewCoIAuthority("alpha.example", then)
 	must(t, err)
+	is, err := v.root.IssueService("unwrap", nil, then)
+	must(t, err)
+	v.own = tls.Certificate{Certificate: coi.Chain(is.Cert), PrivateKey: is.Key}
 	v.suite, err = suite.Lookup(1)
 	must(t, err)
 	v.rules, err = OpenEntitlements(filepath.Join(t.TempDir(), "entitlements.json"))
@@ -135,7 +141,8 @@ func (v *vault) start() {
 	v.unwrap, err = NewUnwrap(UnwrapConfig{
 		Service: unwrap1, Trust: v.trust, Keys: func() (*KeyRing, error) { return NewKeyRing(v.keys...), nil },
 		Entitlements: v.rules, Status: v.status, Log: v.audit, State: state, Quotas: v.quotas, Cases: v.cases,
-		Refusal: time.Millisecond, Now: func() time.Time { return v.clock },
+		Certificate: func() (tls.Certificate, error) { return v.own, nil },
+		Refusal:     time.Millisecond, Now: func() time.Time { return v.clock },
 	})
 	must(v.t, err)
 	v.server = httptest.NewServer(v.unwrap.Handler())

@@ -44,6 +44,7 @@ func (u *Unwrap) book(ctx context.Context) (*RuleBook, error) {
 			})
 		}
 	}
+	entries = append(entries, u.logLifts(book)...)
 	if _, err := u.config.Log.Append(ctx, entries...); err != nil {
 		return nil, err
 	}
@@ -55,6 +56,9 @@ func (u *Unwrap) book(ctx context.Context) (*RuleBook, error) {
 
 // lastRule says what a book's last change was.
 func lastRule(b *RuleBook) string {
+	if n := len(b.Lifted); n > 0 && b.Lifted[n-1].Version == b.Version {
+		return "a cut was taken back: the entry that follows says whose"
+	}
 	if len(b.Rules) == 0 {
 		return "no rules"
 	}

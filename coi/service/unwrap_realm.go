@@ -122,7 +122,7 @@ func (r *Realm) UnwrapConfig(s *UnwrapSettings) (c UnwrapConfig, stop func() err
 // unwrapConfig is UnwrapConfig once the token is reached.
 func (r *Realm) unwrapConfig(s *UnwrapSettings, keys *keyFiles) (UnwrapConfig, error) {
 	c := UnwrapConfig{
-		Service: r.ServiceURI(s), Trust: r.Trust, Keys: keys.ring,
+		Service: r.ServiceURI(s), Trust: r.Trust, Keys: keys.ring, Certificate: r.Certificate,
 		State:  NewUnwrapState(time.Now()),
 		Quotas: Quotas{Device: s.Quota.Device, User: s.Quota.User, CoI: s.Quota.CoI},
 	}

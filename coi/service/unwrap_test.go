@@ -87,9 +87,9 @@ func TestUnwrapReaders(t *testing.T) {
 	equal(t, "a reader", x.parts(without, with), false, true)
 }
 
-// TestE8_WrappedKeyMovesNowhere: a wrapped key moved to another room, epoch or
+// TestE8A1_WrappedKeyMovesNowhere: a wrapped key moved to another room, epoch or
 // CoI, under another author, policy or tree, opens nothing.
-func TestE8_WrappedKeyMovesNowhere(t *testing.T) {
+func TestE8A1_WrappedKeyMovesNowhere(t *testing.T) {
 	v := newVault(t)
 	legal := "mimi://alpha.example/c/legal"
 	v.addKey(legal)
@@ -167,8 +167,8 @@ func TestUnwrapModeAllGivesAShare(t *testing.T) {
 	}
 }
 
-// TestUnwrapAuthorSignature: "author signature stripped or swapped".
-func TestUnwrapAuthorSignature(t *testing.T) {
+// TestA2_AuthorSignatureStrippedOrSwapped: "author signature stripped or swapped".
+func TestA2_AuthorSignatureStrippedOrSwapped(t *testing.T) {
 	v := newVault(t)
 	alice, bob := v.device("alice", "laptop"), v.device("bob", "laptop")
 	r := v.room(opsRoom, finance)
@@ -196,9 +196,9 @@ func TestUnwrapAuthorSignature(t *testing.T) {
 	}
 }
 
-// TestUnwrapReplay: "request replay within and after nonce window", also after a
+// TestA8_RequestsAreNotReplayed: "request replay within and after nonce window", also after a
 // restart.
-func TestUnwrapReplay(t *testing.T) {
+func TestA8_RequestsAreNotReplayed(t *testing.T) {
 	v := newVault(t)
 	alice := v.device("alice", "laptop")
 	e := v.room(opsRoom, finance).next(alice)
@@ -232,10 +232,10 @@ func TestUnwrapNonceOnce(t *testing.T) {
 	x.refused()
 }
 
-// TestUnwrapIsBoundToTheRequest: "response sealed to another's key": who puts
+// TestA10_AnAnswerIsForItsRequestAlone: "response sealed to another's key": who puts
 // his own response key into somebody's request has broken its signature, and
 // who takes the answer can not open it.
-func TestUnwrapIsBoundToTheRequest(t *testing.T) {
+func TestA10_AnAnswerIsForItsRequestAlone(t *testing.T) {
 	v := newVault(t)
 	alice, mallory := v.device("alice", "laptop"), v.device("mallory", "laptop")
 	e := v.room(opsRoom, finance).next(alice)
@@ -264,9 +264,9 @@ func TestUnwrapIsBoundToTheRequest(t *testing.T) {
 	x.refused()
 }
 
-// TestUnwrapRevokedMidSession: "device cert revoked mid-session": from that
+// TestA9S18_RevokedMidSession: "device cert revoked mid-session": from that
 // instant on, of no epoch.
-func TestUnwrapRevokedMidSession(t *testing.T) {
+func TestA9S18_RevokedMidSession(t *testing.T) {
 	v := newVault(t)
 	alice := v.device("alice", "laptop")
 	e := v.room(opsRoom, finance).next(alice)
@@ -373,8 +373,8 @@ func TestUnwrapAnchorsMustBeVouched(t *testing.T) {
 	x.refused()
 }
 
-// TestUnwrapClockSkew: "clock skew +-10 min at key expiry": five are tolerated.
-func TestUnwrapClockSkew(t *testing.T) {
+// TestA13_ClockSkewAtTheEndOfAKey: "clock skew +-10 min at key expiry": five are tolerated.
+func TestA13_ClockSkewAtTheEndOfAKey(t *testing.T) {
 	v := newVault(t)
 	alice := v.device("alice", "laptop")
 	e := v.room(opsRoom, finance).next(alice) // an hour
@@ -415,8 +415,8 @@ func (v *vault) count() *atomic.Int64 {
 	return n
 }
 
-// TestUnwrapLogDown: "log down => refuse", and the key is not touched.
-func TestUnwrapLogDown(t *testing.T) {
+// TestA18_WithoutItsLogTheServiceOpensNothing: "log down => refuse", and the key is not touched.
+func TestA18_WithoutItsLogTheServiceOpensNothing(t *testing.T) {
 	v := newVault(t)
 	touched := v.count()
 	alice := v.device("alice", "laptop")

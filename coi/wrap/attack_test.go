@@ -64,8 +64,8 @@ func identifier(id asn1.ObjectIdentifier) []byte {
 	return b.BytesOrPanic()
 }
 
-// TestParsingRules: coi.md 3.5, each clause.
-func TestParsingRules(t *testing.T) {
+// TestW1W2W3W7_NothingButTheProfileIsRead: coi.md 3.5, each clause.
+func TestW1W2W3W7_NothingButTheProfileIsRead(t *testing.T) {
 	all, to := communities(t, "p256", "rsa")
 	ec := seal(t, to[:1], SealOptions{Mode: Any})
 	rsa := seal(t, to[1:], SealOptions{Mode: Any})
@@ -142,10 +142,10 @@ func mustRead(t *testing.T, der []byte) *message {
 	return m
 }
 
-// TestGCMIsNotReadAsCBC: "the GCM -> CBC re-labelling attack". Who turns a
+// TestW8A19_GCMIsNotReadAsCBC: "the GCM -> CBC re-labelling attack". Who turns a
 // message into EnvelopedData with CBC, to learn from how it decrypts what its
 // blocks are, gets no answer that depends on them.
-func TestGCMIsNotReadAsCBC(t *testing.T) {
+func TestW8A19_GCMIsNotReadAsCBC(t *testing.T) {
 	all, to := communities(t, "p256")
 	m := mustRead(t, seal(t, to, SealOptions{Mode: Any}))
 	counter := append(bytes.Clone(m.nonce), 0, 0, 0, 2) // the block that GCM began with
@@ -202,8 +202,8 @@ func TestPartsKeepTheirPlaces(t *testing.T) {
 	}
 }
 
-// TestRecipientsReduced: "recipients reduced" is seen by those who are left.
-func TestRecipientsReduced(t *testing.T) {
+// TestA4_RecipientsReducedAreMissed: "recipients reduced" is seen by those who are left.
+func TestA4_RecipientsReducedAreMissed(t *testing.T) {
 	all, to := communities(t, "p256", "p384", "rsa")
 	m := mustRead(t, seal(t, to, SealOptions{Mode: Any}))
 	for i := range m.recipients {

@@ -180,9 +180,9 @@ func TestOpenSSLRefusesWhatWasChanged(t *testing.T) {
 	}
 }
 
-// TestJ3_WeOpenWhatOpenSSLSeals within the profile, and nothing outside of it:
+// TestJ3W4W5W6A19_WeOpenWhatOpenSSLSealsWithinTheProfile within the profile, and nothing outside of it:
 // "refuse v1.5, DES/3DES/CBC, SHA-1 KDF", "downgrade to CBC/v1.5/sha1kdf".
-func TestJ3_WeOpenWhatOpenSSLSeals(t *testing.T) {
+func TestJ3W4W5W6A19_WeOpenWhatOpenSSLSealsWithinTheProfile(t *testing.T) {
 	o := newOpenSSL(t)
 	keys, certs := map[string]Key{}, map[string]string{}
 	for _, kind := range []string{"rsa", "p256", "p384"} {

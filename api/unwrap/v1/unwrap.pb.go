@@ -435,6 +435,110 @@ func (x *ExportResponse) GetCheckpoint() []byte {
 	return nil
 }
 
+type CutsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Coi           string                 `protobuf:"bytes,1,opt,name=coi,proto3" json:"coi,omitempty"`
+	Devices       []string               `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"`
+	Nonce         []byte                 `protobuf:"bytes,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CutsRequest) Reset() {
+	*x = CutsRequest{}
+	mi := &file_unwrap_v1_unwrap_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CutsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CutsRequest) ProtoMessage() {}
+
+func (x *CutsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_unwrap_v1_unwrap_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CutsRequest.ProtoReflect.Descriptor instead.
+func (*CutsRequest) Descriptor() ([]byte, []int) {
+	return file_unwrap_v1_unwrap_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CutsRequest) GetCoi() string {
+	if x != nil {
+		return x.Coi
+	}
+	return ""
+}
+
+func (x *CutsRequest) GetDevices() []string {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *CutsRequest) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+type CutsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Signed        []byte                 `protobuf:"bytes,1,opt,name=signed,proto3" json:"signed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CutsResponse) Reset() {
+	*x = CutsResponse{}
+	mi := &file_unwrap_v1_unwrap_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CutsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CutsResponse) ProtoMessage() {}
+
+func (x *CutsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_unwrap_v1_unwrap_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CutsResponse.ProtoReflect.Descriptor instead.
+func (*CutsResponse) Descriptor() ([]byte, []int) {
+	return file_unwrap_v1_unwrap_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CutsResponse) GetSigned() []byte {
+	if x != nil {
+		return x.Signed
+	}
+	return nil
+}
+
 var File_unwrap_v1_unwrap_proto protoreflect.FileDescriptor
 
 const file_unwrap_v1_unwrap_proto_rawDesc = "" +
@@ -471,11 +575,18 @@ const file_unwrap_v1_unwrap_proto_rawDesc = "" +
 	"\x05first\x18\x03 \x01(\x03R\x05first\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\fR\n" +
-	"checkpoint2\xf0\x01\n" +
+	"checkpoint\"O\n" +
+	"\vCutsRequest\x12\x10\n" +
+	"\x03coi\x18\x01 \x01(\tR\x03coi\x12\x18\n" +
+	"\adevices\x18\x02 \x03(\tR\adevices\x12\x14\n" +
+	"\x05nonce\x18\x03 \x01(\fR\x05nonce\"&\n" +
+	"\fCutsResponse\x12\x16\n" +
+	"\x06signed\x18\x01 \x01(\fR\x06signed2\xb7\x02\n" +
 	"\rUnwrapService\x12E\n" +
 	"\x04Keys\x12\x1d.parley.unwrap.v1.KeysRequest\x1a\x1e.parley.unwrap.v1.KeysResponse\x12K\n" +
 	"\x06Unwrap\x12\x1f.parley.unwrap.v1.UnwrapRequest\x1a .parley.unwrap.v1.UnwrapResponse\x12K\n" +
-	"\x06Export\x12\x1f.parley.unwrap.v1.ExportRequest\x1a .parley.unwrap.v1.ExportResponseB\x1fZ\x1dparley/api/unwrap/v1;unwrapv1b\x06proto3"
+	"\x06Export\x12\x1f.parley.unwrap.v1.ExportRequest\x1a .parley.unwrap.v1.ExportResponse\x12E\n" +
+	"\x04Cuts\x12\x1d.parley.unwrap.v1.CutsRequest\x1a\x1e.parley.unwrap.v1.CutsResponseB\x1fZ\x1dparley/api/unwrap/v1;unwrapv1b\x06proto3"
 
 var (
 	file_unwrap_v1_unwrap_proto_rawDescOnce sync.Once
@@ -489,7 +600,7 @@ func file_unwrap_v1_unwrap_proto_rawDescGZIP() []byte {
 	return file_unwrap_v1_unwrap_proto_rawDescData
 }
 
-var file_unwrap_v1_unwrap_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_unwrap_v1_unwrap_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_unwrap_v1_unwrap_proto_goTypes = []any{
 	(*KeysRequest)(nil),    // 0: parley.unwrap.v1.KeysRequest
 	(*KeysResponse)(nil),   // 1: parley.unwrap.v1.KeysResponse
@@ -498,17 +609,21 @@ var file_unwrap_v1_unwrap_proto_goTypes = []any{
 	(*UnwrapResponse)(nil), // 4: parley.unwrap.v1.UnwrapResponse
 	(*ExportRequest)(nil),  // 5: parley.unwrap.v1.ExportRequest
 	(*ExportResponse)(nil), // 6: parley.unwrap.v1.ExportResponse
+	(*CutsRequest)(nil),    // 7: parley.unwrap.v1.CutsRequest
+	(*CutsResponse)(nil),   // 8: parley.unwrap.v1.CutsResponse
 }
 var file_unwrap_v1_unwrap_proto_depIdxs = []int32{
 	2, // 0: parley.unwrap.v1.KeysResponse.cois:type_name -> parley.unwrap.v1.CoIKeys
 	0, // 1: parley.unwrap.v1.UnwrapService.Keys:input_type -> parley.unwrap.v1.KeysRequest
 	3, // 2: parley.unwrap.v1.UnwrapService.Unwrap:input_type -> parley.unwrap.v1.UnwrapRequest
 	5, // 3: parley.unwrap.v1.UnwrapService.Export:input_type -> parley.unwrap.v1.ExportRequest
-	1, // 4: parley.unwrap.v1.UnwrapService.Keys:output_type -> parley.unwrap.v1.KeysResponse
-	4, // 5: parley.unwrap.v1.UnwrapService.Unwrap:output_type -> parley.unwrap.v1.UnwrapResponse
-	6, // 6: parley.unwrap.v1.UnwrapService.Export:output_type -> parley.unwrap.v1.ExportResponse
-	4, // [4:7] is the sub-list for method output_type
-	1, // [1:4] is the sub-list for method input_type
+	7, // 4: parley.unwrap.v1.UnwrapService.Cuts:input_type -> parley.unwrap.v1.CutsRequest
+	1, // 5: parley.unwrap.v1.UnwrapService.Keys:output_type -> parley.unwrap.v1.KeysResponse
+	4, // 6: parley.unwrap.v1.UnwrapService.Unwrap:output_type -> parley.unwrap.v1.UnwrapResponse
+	6, // 7: parley.unwrap.v1.UnwrapService.Export:output_type -> parley.unwrap.v1.ExportResponse
+	8, // 8: parley.unwrap.v1.UnwrapService.Cuts:output_type -> parley.unwrap.v1.CutsResponse
+	5, // [5:9] is the sub-list for method output_type
+	1, // [1:5] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
 	1, // [1:1] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
@@ -525,7 +640,7 @@ func file_unwrap_v1_unwrap_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_unwrap_v1_unwrap_proto_rawDesc), len(file_unwrap_v1_unwrap_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

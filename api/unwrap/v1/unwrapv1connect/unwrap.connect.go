@@ -41,6 +41,8 @@ const (
 	UnwrapServiceUnwrapProcedure = "/parley.unwrap.v1.UnwrapService/Unwrap"
 	// UnwrapServiceExportProcedure is the fully-qualified name of the UnwrapService's Export RPC.
 	UnwrapServiceExportProcedure = "/parley.unwrap.v1.UnwrapService/Export"
+	// UnwrapServiceCutsProcedure is the fully-qualified name of the UnwrapService's Cuts RPC.
+	UnwrapServiceCutsProcedure = "/parley.unwrap.v1.UnwrapService/Cuts"
 )
 
 // UnwrapServiceClient is a client for the parley.unwrap.v1.UnwrapService service.
@@ -52,6 +54,9 @@ type UnwrapServiceClient interface {
 	Unwrap(context.Context, *connect.Request[v1.UnwrapRequest]) (*connect.Response[v1.UnwrapResponse], error)
 	// Export opens room keys for a case, sealed to the case's export certificate.
 	Export(context.Context, *connect.Request[v1.ExportRequest]) (*connect.Response[v1.ExportResponse], error)
+	// Cuts says which of some bots are cut off from a CoI, so that devices take them
+	// out of the rooms that name it. Anybody may ask about bots whose names they know.
+	Cuts(context.Context, *connect.Request[v1.CutsRequest]) (*connect.Response[v1.CutsResponse], error)
 }
 
 // NewUnwrapServiceClient constructs a client for the parley.unwrap.v1.UnwrapService service. By
@@ -83,6 +88,12 @@ func NewUnwrapServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(unwrapServiceMethods.ByName("Export")),
 			connect.WithClientOptions(opts...),
 		),
+		cuts: connect.NewClient[v1.CutsRequest, v1.CutsResponse](
+			httpClient,
+			baseURL+UnwrapServiceCutsProcedure,
+			connect.WithSchema(unwrapServiceMethods.ByName("Cuts")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -91,6 +102,7 @@ type unwrapServiceClient struct {
 	keys   *connect.Client[v1.KeysRequest, v1.KeysResponse]
 	unwrap *connect.Client[v1.UnwrapRequest, v1.UnwrapResponse]
 	export *connect.Client[v1.ExportRequest, v1.ExportResponse]
+	cuts   *connect.Client[v1.CutsRequest, v1.CutsResponse]
 }
 
 // Keys calls parley.unwrap.v1.UnwrapService.Keys.
@@ -108,6 +120,11 @@ func (c *unwrapServiceClient) Export(ctx context.Context, req *connect.Request[v
 	return c.export.CallUnary(ctx, req)
 }
 
+// Cuts calls parley.unwrap.v1.UnwrapService.Cuts.
+func (c *unwrapServiceClient) Cuts(ctx context.Context, req *connect.Request[v1.CutsRequest]) (*connect.Response[v1.CutsResponse], error) {
+	return c.cuts.CallUnary(ctx, req)
+}
+
 // UnwrapServiceHandler is an implementation of the parley.unwrap.v1.UnwrapService service.
 type UnwrapServiceHandler interface {
 	// Keys names the keys the service holds, so that a device can compare them with
@@ -117,6 +134,9 @@ type UnwrapServiceHandler interface {
 	Unwrap(context.Context, *connect.Request[v1.UnwrapRequest]) (*connect.Response[v1.UnwrapResponse], error)
 	// Export opens room keys for a case, sealed to the case's export certificate.
 	Export(context.Context, *connect.Request[v1.ExportRequest]) (*connect.Response[v1.ExportResponse], error)
+	// Cuts says which of some bots are cut off from a CoI, so that devices take them
+	// out of the rooms that name it. Anybody may ask about bots whose names they know.
+	Cuts(context.Context, *connect.Request[v1.CutsRequest]) (*connect.Response[v1.CutsResponse], error)
 }
 
 // NewUnwrapServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -144,6 +164,12 @@ func NewUnwrapServiceHandler(svc UnwrapServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(unwrapServiceMethods.ByName("Export")),
 		connect.WithHandlerOptions(opts...),
 	)
+	unwrapServiceCutsHandler := connect.NewUnaryHandler(
+		UnwrapServiceCutsProcedure,
+		svc.Cuts,
+		connect.WithSchema(unwrapServiceMethods.ByName("Cuts")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/parley.unwrap.v1.UnwrapService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UnwrapServiceKeysProcedure:
@@ -152,6 +178,8 @@ func NewUnwrapServiceHandler(svc UnwrapServiceHandler, opts ...connect.HandlerOp
 			unwrapServiceUnwrapHandler.ServeHTTP(w, r)
 		case UnwrapServiceExportProcedure:
 			unwrapServiceExportHandler.ServeHTTP(w, r)
+		case UnwrapServiceCutsProcedure:
+			unwrapServiceCutsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -171,4 +199,8 @@ func (UnimplementedUnwrapServiceHandler) Unwrap(context.Context, *connect.Reques
 
 func (UnimplementedUnwrapServiceHandler) Export(context.Context, *connect.Request[v1.ExportRequest]) (*connect.Response[v1.ExportResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("parley.unwrap.v1.UnwrapService.Export is not implemented"))
+}
+
+func (UnimplementedUnwrapServiceHandler) Cuts(context.Context, *connect.Request[v1.CutsRequest]) (*connect.Response[v1.CutsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("parley.unwrap.v1.UnwrapService.Cuts is not implemented"))
 }
