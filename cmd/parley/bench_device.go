@@ -78,16 +78,11 @@ func (d *benchDevice) login(ctx context.Context) error {
 	return nil
 }
 
-// leaf says what a leaf or a key package of this device holds.
-func (d *benchDevice) leaf() mls.KeyPackageOptions {
-	return mls.KeyPackageOptions{Now: time.Now(), Capabilities: mls.DefaultCapabilities(groups.PolicyExtension)}
-}
-
 // publish makes the device one that can be added to n rooms.
 func (d *benchDevice) publish(ctx context.Context, n int) error {
 	req := new(devicev1.PublishKeyPackagesRequest)
 	for range n {
-		kp, err := mls.NewKeyPackage(d.suite, d.me, d.leaf())
+		kp, err := mls.NewKeyPackage(d.suite, d.me, memberLeaf())
 		if err != nil {
 			return err
 		}
@@ -116,7 +111,7 @@ func (d *benchDevice) createRoom(ctx context.Context, name string) (*benchRoom, 
 	policy := groups.DefaultPolicy(d.Device.User())
 	r := &benchRoom{id: id, device: d, shelf: make(map[string][]byte)}
 	r.group, err = mls.Create(mls.CreateOptions{
-		Suite: d.suite, GroupID: []byte(id), Identity: d.me, Leaf: d.leaf(),
+		Suite: d.suite, GroupID: []byte(id), Identity: d.me, Leaf: memberLeaf(),
 		Extensions: wire.Extensions{policy.Extension()}, Credentials: anyone{},
 	})
 	if err != nil {

@@ -27,6 +27,7 @@ type mlsBench struct {
 	size    int     // bytes of a message
 	seconds float64 // for each operation
 	long    bool    // whoever waits is told what is being done, terminal or not
+	coi     bool    // only what a key record adds to a commit
 	crowd   *crowd
 	results []*mlsResult
 }
@@ -35,7 +36,7 @@ type mlsBench struct {
 type mlsFlags struct {
 	members          []int
 	shapes, suites   []string
-	all              bool
+	all, coi         bool
 	markdown, holdIn string
 }
 
@@ -59,6 +60,11 @@ func benchMLSCommand(a *app) *cobra.Command {
   seal, open       one message
   records          what a device writes down for a commit that it processes, own_records
                    for one of its own; bytes: keys and values
+  commit_plain     commit as above, taken in turns with the next, so that both have the same
+                   machine, in rooms of shape warm; bytes: body of the log's entry
+  commit_record    that commit in a room with a CoI: with its key record, for one P-256
+                   certificate, an X-Wing seal inside in suites against quantum computers
+  record           of that the record alone: one envelope, one signature
   tree             the whole tree encoded; bytes: its size
   resident         the memory of a process that holds this one member, after a collection;
                    bytes: what Linux calls VmRSS; idle is the same before it had the member,
@@ -82,7 +88,7 @@ The shape of a room is what its members have done before:
 			if f.holdIn != "" {
 				return holdMember(a, f.holdIn)
 			}
-			b.bench, b.long = newBench(a), f.all
+			b.bench, b.long, b.coi = newBench(a), f.all, f.coi
 			return b.run(cmd.Context(), &f)
 		},
 	}
@@ -93,6 +99,7 @@ The shape of a room is what its members have done before:
 	flags.IntVar(&b.size, "size", 300, "bytes of a message")
 	flags.Float64Var(&b.seconds, "seconds", 1, "how long each operation is repeated")
 	flags.BoolVar(&f.all, "all", false, "everything that docs/benchmarks.md has: some minutes")
+	flags.BoolVar(&f.coi, "coi", false, "measure only commit_plain, commit_record and record, in rooms of any shape")
 	flags.StringVar(&f.markdown, "markdown", "", "put the tables into this file, between its marks")
 	flags.StringVar(&f.holdIn, "hold", "", "be a member and tell the memory that takes")
 	flags.Lookup("hold").Hidden = true // for this program itself

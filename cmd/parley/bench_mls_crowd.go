@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"parley/groups"
 	"parley/mls"
 	"parley/mls/suite"
 	"parley/mls/tree"
@@ -48,6 +49,11 @@ func (p *someone) identity() mls.Identity {
 	return mls.Identity{Credential: wire.BasicCredential([]byte(p.name)), Signer: p.signer}
 }
 
+// memberLeaf says what the leaves of members hold, as in rooms of Parley.
+func memberLeaf() mls.KeyPackageOptions {
+	return mls.KeyPackageOptions{Now: time.Now(), Capabilities: mls.DefaultCapabilities(groups.PolicyExtension)}
+}
+
 // A newcomer is someone who is about to join.
 type newcomer struct {
 	*someone
@@ -61,7 +67,7 @@ func newNewcomer(s *suite.Suite, name string) (newcomer, error) {
 		return newcomer{}, err
 	}
 	p := &someone{name: name, signer: signer}
-	kp, err := mls.NewKeyPackage(s, p.identity(), mls.KeyPackageOptions{Now: time.Now()})
+	kp, err := mls.NewKeyPackage(s, p.identity(), memberLeaf())
 	if err != nil {
 		return newcomer{}, err
 	}

@@ -72,6 +72,7 @@ func (f *findings) write(out *bytes.Buffer) {
 	fmt.Fprintf(out, "\nMeasured: %s.\n", f.list[0].environment)
 	f.writePrimitives(out)
 	f.writeGoals(out)
+	f.writeRecords(out)
 	for _, s := range f.suites {
 		for _, shape := range shapes {
 			f.writeShape(out, s, shape)

@@ -34,6 +34,14 @@ func (b *mlsBench) room(ctx context.Context, r mlsRoom) error {
 			return err
 		}
 	}
+	if b.coi {
+		return b.wrapped(ctx, r, l.a, d.joiners[0].someone)
+	}
+	if r.shape == shapeWarm {
+		if err := b.wrapped(ctx, r, l.a, d.joiners[0].someone); err != nil {
+			return err
+		}
+	}
 	for _, part := range []func(context.Context, mlsRoom, *life) error{b.commits, b.removal, b.outsider, b.messages} {
 		if err := part(ctx, r, l); err != nil {
 			return err
@@ -236,7 +244,7 @@ func (b *mlsBench) outsider(ctx context.Context, r mlsRoom, l *life) error {
 	join := func() (_ int, err error) {
 		p, err = mls.JoinExternal(mls.ExternalJoinOptions{
 			GroupInfo: info, RatchetTree: ratchetTree, Identity: stranger.identity(),
-			Leaf: mls.KeyPackageOptions{Now: time.Now()}, Credentials: anyone{}, Parallel: processors,
+			Leaf: memberLeaf(), Credentials: anyone{}, Parallel: processors,
 		})
 		if err != nil {
 			return 0, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"parley/mls"
 	"parley/mls/suite"
@@ -48,10 +47,9 @@ func (c *crowd) bulkRoom(n int) (*mls.Group, []*wire.KeyPackage, [3]newcomer, er
 	if err != nil {
 		return nil, nil, joiners, err
 	}
-	now := time.Now()
 	g, err := mls.Create(mls.CreateOptions{
 		Suite: c.suite, GroupID: []byte(roomName), Identity: c.people[0].identity(),
-		Leaf: mls.KeyPackageOptions{Now: now}, Credentials: anyone{}, Parallel: processors,
+		Leaf: memberLeaf(), Credentials: anyone{}, Parallel: processors,
 	})
 	if err != nil {
 		return nil, nil, joiners, err

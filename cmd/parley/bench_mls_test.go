@@ -33,6 +33,8 @@ func TestBenchmarksStandBetweenTheMarks(t *testing.T) {
 		found("commit", shapeWarm, 5_000, 1, 3, 1900), found("commit", shapeWarm, 50_000, 1, 4, 2200),
 		found("commit", shapeWarm, 50_000, 2, 2.5, 2200), found("tree", shapeWarm, 50_000, 2, 0, 13_900_000),
 		found("resident", shapeWarm, 50_000, 2, 0, 54_000_000),
+		found("commit_plain", shapeWarm, 5_000, 1, 3, 1900), found("commit_record", shapeWarm, 5_000, 1, 3.2, 2788),
+		found("record", shapeWarm, 5_000, 1, 0.2, 886), found("commit_plain", shapeWarm, 50_000, 1, 4, 2200),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -50,10 +52,14 @@ func TestBenchmarksStandBetweenTheMarks(t *testing.T) {
 		"| the same with the program's file (VmRSS) | 40.0 MB | 54.0 MB |  |  |",
 		"| commit, one processor | 4.00 ms, 2200 B |",
 		"| tree | 13.9 MB |",
+		"| one | 5000 | 3.00 ms, 1900 B | 6.00 ms | 3.20 ms, 2788 B | 6.40 ms | 888 B | 200.0 µs, 886 B | 400.0 µs |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
+	}
+	if strings.Count(text, "| one | 5") != 1 {
+		t.Error("a table tells of commits of which there is no other to compare with")
 	}
 	if strings.Contains(text, "old") {
 		t.Error("what was there before is there still")
