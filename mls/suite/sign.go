@@ -133,7 +133,7 @@ func (k *SignaturePrivateKey) Sign(label string, content []byte) ([]byte, error)
 		return k.signer.Sign(rand.Reader, digest, hash)
 	}
 	if key, ok := k.signer.(ed25519.PrivateKey); ok {
-		return ed25519.Sign(key, tbs), nil
+		return signEd25519(key, tbs), nil
 	}
 	return k.signer.Sign(rand.Reader, tbs, crypto.Hash(0))
 }
