@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -20,6 +22,7 @@ func (l *gatewayLink) Submit(ctx context.Context) (SubmitStream, error) {
 		stream: l.service.SubmitStream(ctx), peer: l.address, cancel: cancel,
 		bell: make(chan struct{}, 1), room: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
+	s.frames.write = s.stream.Send
 	go s.read(ctx)
 	return s, nil
 }
@@ -29,6 +32,7 @@ func (l *gatewayLink) Submit(ctx context.Context) (SubmitStream, error) {
 // the busier the device, the less an answer costs, without a delay added.
 type submitStream struct {
 	stream *connect.BidiStreamForClient[devicev1.SubmitStreamRequest, devicev1.SubmitStreamResponse]
+	frames frames
 	peer   string
 	cancel context.CancelFunc
 	bell   chan struct{} // capacity 1: something waits
@@ -40,9 +44,9 @@ type submitStream struct {
 	err     error                            // why there are no more
 }
 
-// Send sends submissions.
+// Send sends submissions, in order. An error may be that of an earlier frame.
 func (s *submitStream) Send(req *devicev1.SubmitStreamRequest) error {
-	return remoteError(s.peer, s.stream.Send(req))
+	return remoteError(s.peer, s.frames.send(req.Submissions))
 }
 
 // read reads answers until the stream ends.
@@ -115,11 +119,17 @@ func (s *submitStream) take() *devicev1.SubmitStreamResponse {
 	return first
 }
 
+// closeWait bounds how long Close waits for what has not left: a gateway that
+// reads nothing must not keep a device from leaving.
+const closeWait = time.Second
+
 // Close ends the stream and waits until it is not read any more. The context
 // alone would not end a Receive: HTTP/2 looks at it only when the body of the
 // request has been written.
 func (s *submitStream) Close() error {
-	err := s.stream.CloseRequest()
+	stuck := time.AfterFunc(closeWait, s.cancel)
+	defer stuck.Stop()
+	err := errors.Join(s.frames.end(), s.stream.CloseRequest())
 	s.cancel()
 	<-s.ended
 	return remoteError(s.peer, err)
