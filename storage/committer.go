@@ -15,13 +15,13 @@ const (
 	// while the node is busy: what a batch costs, two syncs, a signature and a
 	// wake-up for everybody it concerns, is then shared by all that came in that
 	// time. It is far below what a person or a network notices.
-	paceTime = 5 * time.Millisecond
+	paceTime = 8 * time.Millisecond
 	// paceFrom is how many ops in a batch mean that the node is busy: those who
 	// wait for one write before they make the next do not fill it, and are never
 	// kept waiting.
 	paceFrom = 4
 	// paceEnough is how many waiting ops are worth a batch at once.
-	paceEnough = 128
+	paceEnough = 256
 )
 
 // committer is the only goroutine that writes to Badger and to the journal. It
