@@ -12,12 +12,16 @@ import "parley/mls/wire"
 //	  optional<Hash> welcome;              // SHA-256 of the MLSMessage
 //	  Hash group_info;                     // SHA-256 of the MLSMessage
 //	  optional<opaque> key_record<V>;      // KeyRecord
+//	  select (more octets follow) {
+//	    case true: Warrant warrants<V>;    // at least one
+//	  }
 //	} CommitBundle;
 type CommitBundle struct {
 	Commit    []byte
 	Welcome   *Hash
 	GroupInfo Hash
 	KeyRecord []byte // nil if there is none
+	Warrants  []Warrant
 }
 
 // Marshal returns the body.
@@ -30,6 +34,7 @@ func (c *CommitBundle) Marshal() []byte {
 	}
 	w.Raw(c.GroupInfo[:])
 	encodeOptionalRecord(w, c.KeyRecord)
+	encodeWarrants(w, c.Warrants)
 	return w.Bytes()
 }
 
@@ -44,6 +49,7 @@ func ParseCommitBundle(b []byte) (*CommitBundle, error) {
 	}
 	c.GroupInfo = r.Hash()
 	c.KeyRecord = decodeOptionalRecord(r)
+	c.Warrants = decodeWarrants(r)
 	if err := r.Done(); err != nil {
 		return nil, Errorf(Invalid, "commit bundle: %w", err)
 	}

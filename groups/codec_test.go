@@ -103,6 +103,7 @@ func FuzzDecode(f *testing.F) {
 	head := SignedHead{Head: someHeads(1)[0], Path: []Hash{{3}}, Signature: []byte("sig")}
 	for _, b := range [][]byte{
 		someEntry().Marshal(), stamp.Marshal(), genesis.Marshal(), bundle.Marshal(),
+		(&CommitBundle{Commit: []byte("commit"), Warrants: []Warrant{against(laptop)}}).Marshal(),
 		policy.Extension().ExtensionData, head.Marshal(), nil, {1, 0xff}, bytes.Repeat([]byte{0xbf}, 64),
 	} {
 		f.Add(b)

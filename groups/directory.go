@@ -24,6 +24,7 @@ type doorman struct {
 	basic     bool // the policy lets basic credentials in
 	now       time.Time
 	names     map[string]DeviceID // by signature key
+	proven    map[DeviceID]bool   // whose removal a warrant proves
 }
 
 // Validate implements tree.CredentialValidator.

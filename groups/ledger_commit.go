@@ -28,6 +28,11 @@ func (s *stepper) commit() (*Step, error) {
 		return nil, s.stale("commit leaves out proposals that wait in %s", s.head.Room)
 	}
 	room := &epochState{observer: observer, began: s.entry.AcceptedAt}
+	proven, err := s.oust(bundle, &change)
+	if err != nil {
+		return nil, err
+	}
+	door.proven = proven
 	what, err := s.judge(stamp.Device, &change, door, room)
 	if err != nil {
 		return nil, err
@@ -77,8 +82,18 @@ func (s *stepper) judge(actor DeviceID, change *tree.Change, door *doorman, room
 		room.policy, what.Policy = p, &p
 	}
 	asked := what
-	asked.Removed = proposedByOthers(old, what.Removed)
+	asked.Removed = Unproven(proposedByOthers(old, what.Removed), door.proven)
 	return what, old.policy.Check(actor, asked)
+}
+
+// oust judges the warrants beside a commit: who of those it removes may be
+// removed by any member.
+func (s *stepper) oust(bundle *CommitBundle, change *tree.Change) (map[DeviceID]bool, error) {
+	o := Ousting{
+		Warrants: bundle.Warrants, Policy: &s.room.policy, Removed: change.Removed, At: s.at(),
+		Device: func(m tree.Member) DeviceID { return s.room.roster.at(m.Index) },
+	}
+	return o.Judge(s.directory)
 }
 
 // proposedByOthers leaves out removals that somebody was allowed to propose

@@ -58,6 +58,9 @@ const (
 	MaxKeyRequest = 16 << 20
 	// MaxFlagText bounds the sealed words of a flag.
 	MaxFlagText = 16 << 10
+	// MaxWarrants bounds the warrants beside a commit, MaxProof the proof in one.
+	MaxWarrants = 64
+	MaxProof    = 48 << 10
 	// SubmissionMemory is how long a submission's id gives its first receipt.
 	SubmissionMemory = 30 * 24 * time.Hour
 )

@@ -136,7 +136,7 @@ cut, and who has lifted it.`,
 			if err != nil {
 				return err
 			}
-			version, err := e.Lift(args[0], by)
+			version, err := e.Lift(service.Lift{Device: args[0], By: by})
 			if err == nil {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is cut off no longer (rules version %d)\nnothing is granted to it: parley-pki entitle grant lets it in again, room by room\n", args[0], version)
 			}

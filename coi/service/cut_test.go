@@ -65,10 +65,10 @@ func TestCutsAreStatedAndLifted(t *testing.T) {
 	if list, err := v.cutOff(finance, alice); err != nil || len(list) > 0 {
 		t.Errorf("who was not asked about is named: %q, %v", list, err)
 	}
-	_, err := v.rules.Lift(archiver, "dora")
+	_, err := v.rules.Lift(Lift{Device: archiver, By: "dora"})
 	must(t, err)
 	v.wantCut(indexer)
-	if _, err := v.rules.Lift(archiver, "dora"); err == nil {
+	if _, err := v.rules.Lift(Lift{Device: archiver, By: "dora"}); err == nil {
 		t.Error("a cut is lifted twice")
 	}
 	bot := v.newMember("archiver", "main", true)

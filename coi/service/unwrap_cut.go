@@ -115,21 +115,21 @@ type Lift struct {
 // log has them all.
 const maxLifted = 1024
 
-// Lift takes back every rule that cuts a device off, and returns the book's new
-// version. What was granted to the device before the cut stays taken: it is let in
-// anew, room by room.
-func (e *Entitlements) Lift(device, by string) (uint64, error) {
+// Lift takes back every rule that cuts lift.Device off, says that lift.By did, and
+// returns the book's new version. What was granted to the device before the cut
+// stays taken: it is let in anew, room by room.
+func (e *Entitlements) Lift(lift Lift) (uint64, error) {
 	return e.change(func(book *RuleBook) error {
-		lift := Lift{Device: device, Version: book.Version + 1, By: by, At: time.Now().UTC()}
+		lift.Version, lift.At, lift.Cut = book.Version+1, time.Now().UTC(), time.Time{}
 		book.Rules = slices.DeleteFunc(book.Rules, func(r Rule) bool {
-			cut := r.Subject == device && r.Cuts()
+			cut := r.Subject == lift.Device && r.Cuts()
 			if cut {
 				lift.Cut = r.At
 			}
 			return cut
 		})
 		if lift.Cut.IsZero() {
-			return fmt.Errorf("%s is not cut off", clip(device))
+			return fmt.Errorf("%s is not cut off", clip(lift.Device))
 		}
 		book.Lifted = append(book.Lifted, lift)
 		book.Lifted = book.Lifted[max(0, len(book.Lifted)-maxLifted):]
