@@ -55,7 +55,7 @@ func TestE22_AReplacedCertificateIsUsedFromThenOn(t *testing.T) {
 	})
 }
 
-func TestE23_ACertificateReplacedInOneServiceOnlyIsNotUsed(t *testing.T) {
+func TestE23A6_ACertificateReplacedInOneServiceOnlyIsNotUsed(t *testing.T) {
 	for _, where := range []string{"lookup", "unwrap"} {
 		t.Run(where, func(t *testing.T) {
 			simKeys(t, func(t *testing.T, h *hub, c *communities) {
@@ -98,7 +98,7 @@ func TestE23_ACertificateReplacedInOneServiceOnlyIsNotUsed(t *testing.T) {
 	}
 }
 
-func TestE24_AStatusIsAskedForBeforeAWrapOrIsStillGood(t *testing.T) {
+func TestE24S1_AStatusIsAskedForBeforeAWrapOrIsStillGood(t *testing.T) {
 	simKeys(t, func(t *testing.T, h *hub, c *communities) {
 		alice := h.device("alice/laptop")
 		c.room(alice, nil)
@@ -126,7 +126,7 @@ func TestE24_AStatusIsAskedForBeforeAWrapOrIsStillGood(t *testing.T) {
 	})
 }
 
-func TestE24_AStrictPolicyAsksWithANonceAtEveryWrap(t *testing.T) {
+func TestE24S15_AStrictPolicyAsksWithANonceAtEveryWrap(t *testing.T) {
 	simKeys(t, func(t *testing.T, h *hub, c *communities) {
 		alice := h.device("alice/laptop")
 		c.room(alice, func(p *groups.Policy) { p.StrictStatus = true })
@@ -160,7 +160,7 @@ func TestE24_AStrictPolicyAsksWithANonceAtEveryWrap(t *testing.T) {
 	})
 }
 
-func TestE25_ARevokedCertificateIsReplacedWithoutAPerson(t *testing.T) {
+func TestE25S2_ARevokedCertificateIsReplacedWithoutAPerson(t *testing.T) {
 	simKeys(t, func(t *testing.T, h *hub, c *communities) {
 		alice, bob := h.device("alice/laptop"), h.device("bob/phone")
 		c.room(alice, nil)
@@ -194,7 +194,7 @@ func TestE25_ARevokedCertificateIsReplacedWithoutAPerson(t *testing.T) {
 	})
 }
 
-func TestE26_WithoutAGoodCertificateSendingIsDeniedUntilThereIsOne(t *testing.T) {
+func TestE26S2_WithoutAGoodCertificateSendingIsDeniedUntilThereIsOne(t *testing.T) {
 	simKeys(t, func(t *testing.T, h *hub, c *communities) {
 		alice, bob := h.device("alice/laptop"), h.device("bob/phone")
 		c.room(alice, nil)
@@ -256,7 +256,7 @@ func TestE26_ARevocationIsSeenWhileAnotherCommunityIsDown(t *testing.T) {
 	}, finance, legal)
 }
 
-func TestE27_NoStatusPassesThatIsNotGood(t *testing.T) {
+func TestE27S3S5_NoStatusPassesThatIsNotGood(t *testing.T) {
 	type bad struct {
 		name string
 		make func(c *communities, k *coiKey) []byte
@@ -339,7 +339,7 @@ func TestE27_NoStatusPassesThatIsNotGood(t *testing.T) {
 
 // The list of revocations is the last resort: it is good enough, and what it
 // says is believed.
-func TestTheListOfRevocationsIsTheFallBack(t *testing.T) {
+func TestS16_TheListOfRevocationsIsTheFallBack(t *testing.T) {
 	simKeys(t, func(t *testing.T, h *hub, c *communities) {
 		alice := h.device("alice/laptop")
 		c.set(func() {
@@ -387,7 +387,7 @@ func TestE28_WithOneUnwrapServiceDownEveryKeyOpens(t *testing.T) {
 
 // Services that are down or slow never hold up messages under a key that is
 // good, also not after a restart; nobody is let in, and somebody can leave.
-func TestServicesThatAreDownOrSlowBlockNoMessages(t *testing.T) {
+func TestS4_ServicesThatAreDownOrSlowBlockNoMessages(t *testing.T) {
 	for name, fault := range map[string]func(c *communities){
 		"down": func(c *communities) { c.down["*"] = true },
 		"slow": func(c *communities) { c.slow = time.Minute },

@@ -25,6 +25,7 @@ import (
 	"parley/coi/service"
 	"parley/coi/wrap"
 	"parley/groups"
+	"parley/mls/suite"
 )
 
 const (
@@ -53,8 +54,9 @@ type communities struct {
 	status func(request, good []byte) ([]byte, error)
 	lookup func(list []client.CoICertificate) []client.CoICertificate
 	held   func(keys []groups.Hash) []groups.Hash
-	asked  map[string]int // calls by URL
-	saw    func([]byte)   // what devices send to services
+	lies   map[string]bool // URLs of unwrap services that give garbage
+	asked  map[string]int  // calls by URL
+	saw    func([]byte)    // what devices send to services
 }
 
 // A community is one of them, with the keys it has and had.
@@ -359,7 +361,22 @@ func (c *keyServices) Unwrap(ctx context.Context, p *groups.CoI, url string, req
 	if err != nil {
 		return nil, groups.Errorf(groups.Unavailable, "%s: %w", url, err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lies[url] {
+		return garbage(request)
+	}
 	return resp.Msg.Sealed, nil
+}
+
+// garbage is a well-formed answer with a room key for each item, of no room.
+func garbage(request []byte) ([]byte, error) {
+	q := must(groups.ParseKeyRequest(request))
+	answer := groups.KeyAnswer{Parts: make([][]byte, len(q.Items))}
+	for i := range answer.Parts {
+		answer.Parts[i] = groups.RoomKeyBytes(groups.RoomKey{Suite: 1, SenderDataSecret: suite.Random(32), EncryptionSecret: suite.Random(32)})
+	}
+	return answer.Seal(request, q.ResponseKey)
 }
 
 // Status is the responder of the CoI CA, and of the device CA.

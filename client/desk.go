@@ -23,6 +23,7 @@ type desk struct {
 
 	mu       sync.Mutex
 	standing map[groups.CoIID]*standing // at most maxDesk
+	newest   map[groups.CoIID]time.Time // NotBefore of the newest certificate that was shown; at most maxDesk
 	busy     map[groups.CoIID]chan struct{}
 }
 
@@ -54,7 +55,7 @@ func (s *standing) good(c *groups.CoI, strict bool, now time.Time) bool {
 func newDesk(services KeyServices, trust func() *coi.Trust, now func() time.Time) *desk {
 	return &desk{
 		services: services, trust: trust, now: now,
-		standing: make(map[groups.CoIID]*standing), busy: make(map[groups.CoIID]chan struct{}),
+		standing: make(map[groups.CoIID]*standing), newest: make(map[groups.CoIID]time.Time), busy: make(map[groups.CoIID]chan struct{}),
 	}
 }
 

@@ -64,6 +64,7 @@ func (k *desk) askOnce(ctx context.Context, c *groups.CoI, strict bool) (*standi
 		return nil, unavailable(c, "lookup service gives %d certificates: at most %d are looked at", len(certificates), maxCoICertificates)
 	}
 	why := k.orphaned(ctx, c, certificates)
+	newest := k.newestOf(c, certificates)
 	for i := range certificates {
 		if certificates[i].Retired {
 			continue
@@ -73,12 +74,40 @@ func (k *desk) askOnce(ctx context.Context, c *groups.CoI, strict bool) (*standi
 			why = err
 			continue
 		}
+		if s.leaf.NotBefore.Before(newest) {
+			why = unavailable(c, "its lookup service offers a certificate of %s, and has shown one of %s: it offers a retired one",
+				s.leaf.NotBefore.UTC().Format(time.RFC3339), newest.UTC().Format(time.RFC3339))
+			continue
+		}
 		if err := k.crossCheck(ctx, c, s); err != nil {
 			return nil, err
 		}
 		return s, nil
 	}
 	return nil, why
+}
+
+// newestOf returns when the newest certificate was made that a lookup service has
+// ever shown this device for a community. A CoI CA retires what it has issued when
+// it issues another, so an older one in use is one that somebody has put back.
+func (k *desk) newestOf(c *groups.CoI, certificates []CoICertificate) time.Time {
+	var newest time.Time
+	for i := range certificates {
+		s, err := k.trust().VerifyCoI(certificates[i].Chain, k.now())
+		if err == nil && s.URI == string(c.Name) && s.Leaf.NotBefore.After(newest) {
+			newest = s.Leaf.NotBefore
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if before := k.newest[c.Name]; before.After(newest) {
+		return before
+	}
+	if len(k.newest) >= maxDesk {
+		clear(k.newest)
+	}
+	k.newest[c.Name] = newest
+	return newest
 }
 
 // orphaned says why a community has no certificate that is in use: its last one
@@ -177,17 +206,24 @@ func judge(s coi.Status, strict bool) (*verdict, error) {
 
 // direct asks the responder, with a nonce, so that no older answer will do.
 func (k *desk) direct(ctx context.Context, c *groups.CoI, leaf, issuer *x509.Certificate) (coi.Status, error) {
+	status, _, err := k.asked(ctx, c, leaf, issuer)
+	return status, err
+}
+
+// asked is direct, with the response itself.
+func (k *desk) asked(ctx context.Context, c *groups.CoI, leaf, issuer *x509.Certificate) (coi.Status, []byte, error) {
 	nonce := make([]byte, nonceLen)
 	rand.Read(nonce)
 	request, err := coi.NewStatusRequest(leaf, issuer, nonce)
 	if err != nil {
-		return coi.Status{}, err
+		return coi.Status{}, nil, err
 	}
 	response, err := k.services.Status(ctx, c, request)
 	if err != nil {
-		return coi.Status{}, err
+		return coi.Status{}, nil, err
 	}
-	return coi.CheckStatus(response, leaf, issuer, coi.StatusOptions{Now: k.now(), Nonce: nonce})
+	status, err := coi.CheckStatus(response, leaf, issuer, coi.StatusOptions{Now: k.now(), Nonce: nonce})
+	return status, response, err
 }
 
 // list looks a certificate up in its issuer's list of revocations.

@@ -73,7 +73,7 @@ func (p *phone) refusesKey() {
 
 // A hub that swaps or strips the record of a commit is seen by who joins and by
 // who is there, and neither sends under it.
-func TestE8_AHubThatSwapsKeyRecordsIsSeen(t *testing.T) {
+func TestE8A1A2_AHubThatSwapsKeyRecordsIsSeen(t *testing.T) {
 	for name, edit := range map[string]func(k, before *groups.KeyRecord) []byte{
 		"stripped": func(*groups.KeyRecord, *groups.KeyRecord) []byte { return nil },
 		"replayed": func(_, before *groups.KeyRecord) []byte { return before.Marshal() },

@@ -244,7 +244,7 @@ func TestDevicesRenewAKeyBeforeItEndsIfThePolicyLetsThem(t *testing.T) {
 
 // Clocks that differ by less than five minutes are as good as right; who is
 // farther off sends nothing that is not allowed, and is told.
-func TestStalenessWithClocksThatAreWrong(t *testing.T) {
+func TestA13_StalenessWithClocksThatAreWrong(t *testing.T) {
 	for _, skew := range []time.Duration{-10 * time.Minute, -4 * time.Minute, 4 * time.Minute, 10 * time.Minute} {
 		t.Run(skew.String(), func(t *testing.T) {
 			simKeys(t, func(t *testing.T, h *hub, c *communities) {

@@ -28,6 +28,7 @@ type PastReport struct {
 	Unreadable int            // that can not
 	Why        map[string]int // why not, in words, and how many messages each
 	Keys       int            // opened by unwrap services
+	Lied       []string       // unwrap services that gave what is not the room's key, by URL
 }
 
 // A pastEpoch is an epoch on the way: the ledger as it stood then, which holds

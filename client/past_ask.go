@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	mrand "math/rand/v2"
 	"slices"
 
@@ -78,13 +79,18 @@ func (p *past) keys(ctx context.Context, c *chain, batch []*pastEpoch) (map[*pas
 		}
 	}
 	keys := make(map[*pastEpoch]*groups.RoomKey)
+	var wrong []*pastEpoch
 	for _, e := range batch {
-		if key := p.assemble(e, parts[e]); key != nil {
+		key, lie := p.assemble(e, parts[e])
+		if lie {
+			wrong = append(wrong, e)
+		}
+		if key != nil {
 			keys[e] = key
 			p.report.Keys++
 		}
 	}
-	return keys, nil
+	return keys, p.blame(ctx, c, wrong, parts, keys)
 }
 
 // communities lists whom to ask about some epochs: this device's own site first.
@@ -125,36 +131,37 @@ func satisfied(e *pastEpoch, parts map[groups.CoIID][]byte) bool {
 }
 
 // assemble makes an epoch's key of what communities gave, and holds it against
-// the commitment in the record.
-func (p *past) assemble(e *pastEpoch, parts map[groups.CoIID][]byte) *groups.RoomKey {
+// the commitment in the record. lie says that they gave something else.
+func (p *past) assemble(e *pastEpoch, parts map[groups.CoIID][]byte) (key *groups.RoomKey, lie bool) {
 	if e.Record == nil {
 		p.unreadable(e, "its key was never wrapped to anybody")
-		return nil
+		return nil, false
 	}
 	if !satisfied(e, parts) {
 		p.unreadable(e, cmp.Or(e.why, "the communities' services do not give its key to this device"))
-		return nil
+		return nil, false
 	}
+	key = e.keyOf(parts)
+	return key, key == nil
+}
+
+// keyOf joins parts to the key that the epoch's record commits to, nil if they
+// are of another one, or of none.
+func (e *pastEpoch) keyOf(parts map[groups.CoIID][]byte) *groups.RoomKey {
+	all := slices.Collect(maps.Values(parts))
 	var secret []byte
 	var err error
 	if policy := e.ledger.Policy(); policy.Mode == groups.CoIAll {
-		shares := make([][]byte, 0, len(parts))
-		for _, part := range parts {
-			shares = append(shares, part)
-		}
-		secret, err = wrap.Combine(shares...)
+		secret, err = wrap.Combine(all...)
 	} else {
-		for _, part := range parts {
-			secret = part
-		}
+		secret = slices.Clone(all[0]) // in this mode one is asked for
 	}
-	var key groups.RoomKey
-	if err == nil {
-		key, err = groups.ParseRoomKeyBytes(secret)
+	defer clear(secret)
+	if err != nil {
+		return nil
 	}
-	clear(secret)
+	key, err := groups.ParseRoomKeyBytes(secret)
 	if err != nil || groups.KeyID(e.Tree.Suite(), key, e.Record.ContextHash) != e.Record.KeyID {
-		p.unreadable(e, "what the communities' services gave is not its key")
 		return nil
 	}
 	return &key
