@@ -61,13 +61,18 @@ func (d *Device) removeWhere(ctx context.Context, id groups.RoomID, match func(g
 	return err
 }
 
-// Rekey makes a new key for a room, because a person has asked for it.
+// Rekey makes a new key for a room, because a person has asked for it, as
+// RekeyFor does.
 func (d *Device) Rekey(ctx context.Context, id groups.RoomID) error {
 	return d.RekeyFor(ctx, id, groups.KeyRotatedByUser)
 }
 
 // RekeyFor makes a new key for a room, with the reason that its record gives:
-// KeyRotatedByUser, KeyRotatedByPolicy or KeyCertificateReplaced.
+// KeyRotatedByUser, KeyRotatedByPolicy or KeyCertificateReplaced. If the room's
+// keys are wrapped to communities, the person has to have accepted for what
+// policy and certificates (Inspect, Accept), else it is Denied, and the cause
+// is an Unaccepted. What devices do by themselves, and commits that add or
+// remove somebody, are not held to that.
 func (d *Device) RekeyFor(ctx context.Context, id groups.RoomID, why groups.KeyReason) error {
 	if why != groups.KeyRotatedByUser && why != groups.KeyRotatedByPolicy && why != groups.KeyCertificateReplaced {
 		return wrongArgument("%v is not why a person makes a key", why)
@@ -84,7 +89,10 @@ func (d *Device) RekeyFor(ctx context.Context, id groups.RoomID, why groups.KeyR
 		if r.Epoch >= start {
 			return mls.CommitOptions{}, errNothing // somebody else has made one
 		}
-		r.reason = why
+		if err := r.accepted(nil); err != nil {
+			return mls.CommitOptions{}, err
+		}
+		r.reason, r.Keys.asked = why, true
 		return mls.CommitOptions{ForcePath: true}, nil
 	})
 }

@@ -22,6 +22,7 @@ func TestA5_ARetiredCertificateOfferedAsActiveIsNotUsed(t *testing.T) {
 		fresh := c.addKey(finance)
 		rounds()
 		alice.wrappedTo(fresh)
+		alice.accept()
 		for _, hidden := range []bool{true, false} {
 			name := map[bool]string{true: "the new one hidden", false: "their parts swapped"}[hidden]
 			c.set(func() { fresh.shown, fresh.retired, old.retired = !hidden, !hidden, false })

@@ -199,6 +199,7 @@ func TestE26S2_WithoutAGoodCertificateSendingIsDeniedUntilThereIsOne(t *testing.
 		alice, bob := h.device("alice/laptop"), h.device("bob/phone")
 		c.room(alice, nil)
 		alice.add("bob")
+		bob.accept()
 		alice.say("before")
 		settle()
 		c.revoke(finance)

@@ -162,7 +162,7 @@ func (d *Device) prepare(id groups.RoomID, p plan, bare bool) (*devicev1.Submiss
 		if r.State != RoomLive || r.Leaving {
 			return closedError(r.Room, "this device is leaving it")
 		}
-		r.reason = 0
+		r.reason, r.Keys.asked = 0, false
 		o, err := p(r)
 		if err != nil {
 			return err

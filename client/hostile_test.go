@@ -390,8 +390,6 @@ func TestAnOldCertificateIsNotUsed(t *testing.T) {
 			t.Errorf("wrapped to a certificate of another root: %v", err)
 		}
 		c.addKey(finance)
-		if err := alice.Rekey(t.Context(), ops); err != nil {
-			t.Error(err)
-		}
+		alice.rekey()
 	})
 }

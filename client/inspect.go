@@ -3,9 +3,7 @@ package client
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"parley/groups"
@@ -36,12 +34,6 @@ type CommunityInfo struct {
 	NotBefore, NotAfter time.Time
 	StatusAt            time.Time // when the responder said that it is good
 	Problem             string    // why keys can not be wrapped to it now
-}
-
-// A consent is what a person has accepted of a configuration.
-type consent struct {
-	Policy       []byte                       `json:"policy"`
-	Certificates map[groups.CoIID]groups.Hash `json:"certificates"` // fingerprints
 }
 
 // Inspect describes how a room is encrypted, after asking the communities'
@@ -79,91 +71,4 @@ func (d *Device) community(ctx context.Context, c *groups.CoI, strict bool) Comm
 	info.Certificate, info.Serial = sha256.Sum256(s.leaf.Raw), fmt.Sprintf("%x", s.leaf.SerialNumber)
 	info.NotBefore, info.NotAfter, info.StatusAt = s.leaf.NotBefore, s.leaf.NotAfter, millis(s.recipient.StatusAt)
 	return info
-}
-
-// compare finds what has changed since the person accepted a configuration.
-func (d *Device) compare(id groups.RoomID, e *Encryption) error {
-	d.mu.Lock()
-	r := d.rooms[id]
-	if r == nil {
-		d.mu.Unlock()
-		return notIn(id)
-	}
-	was := slices.Clone(r.Keys.Accepted)
-	d.mu.Unlock()
-	if was == nil {
-		e.First = true
-		return nil
-	}
-	var old consent
-	if err := json.Unmarshal(was, &old); err != nil {
-		return damaged(TableRooms, err)
-	}
-	policy, err := groups.ParsePolicy(old.Policy)
-	if err != nil {
-		return damaged(TableRooms, err)
-	}
-	e.Changes = differences(&policy, &e.Policy)
-	for _, c := range e.Communities {
-		if had, ok := old.Certificates[c.Name]; ok && c.Problem == "" && had != c.Certificate {
-			e.Changes = append(e.Changes, fmt.Sprintf("%s has another certificate, serial %s", c.Name, c.Serial))
-		}
-	}
-	e.Accepted = len(e.Changes) == 0
-	return nil
-}
-
-// Accept notes that the person has seen a configuration and accepts it.
-func (d *Device) Accept(e *Encryption) error {
-	now := consent{Policy: encodedPolicy(&e.Policy), Certificates: make(map[groups.CoIID]groups.Hash)}
-	for _, c := range e.Communities {
-		if c.Problem == "" {
-			now.Certificates[c.Name] = c.Certificate
-		}
-	}
-	b, err := json.Marshal(now)
-	if err != nil {
-		return fmt.Errorf("accept configuration: %w", err)
-	}
-	return d.change(e.Room, func(_ Tx, r *room) error {
-		r.Keys.Accepted, r.moved = b, true
-		return nil
-	})
-}
-
-// differences says in words how one policy differs from another.
-func differences(old, new *groups.Policy) []string {
-	var list []string
-	note := func(changed bool, format string, args ...any) {
-		if changed {
-			list = append(list, fmt.Sprintf(format, args...))
-		}
-	}
-	for i := range new.CoIs {
-		c := &new.CoIs[i]
-		j := slices.IndexFunc(old.CoIs, func(o groups.CoI) bool { return o.Name == c.Name })
-		if j < 0 {
-			note(true, "%s can open the keys, which it could not", c.Name)
-			continue
-		}
-		o := &old.CoIs[j]
-		note(o.Root != c.Root, "%s is under another root", c.Name)
-		note(o.Lookup != c.Lookup || !slices.Equal(o.Unwrap, c.Unwrap) || o.Status != c.Status, "the services of %s lie elsewhere", c.Name)
-		note(o.Officer != c.Officer, "the security officer of %s is %s, was %s", c.Name, c.Officer, o.Officer)
-	}
-	for _, o := range old.CoIs {
-		note(!slices.ContainsFunc(new.CoIs, func(c groups.CoI) bool { return c.Name == o.Name }), "%s can no longer open new keys", o.Name)
-	}
-	note(old.Mode != new.Mode, "it takes %s of the communities to open a key, was %s", new.Mode, old.Mode)
-	note(old.StrictStatus != new.StrictStatus, "certificates' status is asked for directly: %v, was %v", new.StrictStatus, old.StrictStatus)
-	note(old.PostQuantum != new.PostQuantum, "keys are wrapped against quantum computers: %v, was %v", new.PostQuantum, old.PostQuantum)
-	note(old.History != new.History, "new members may read history: %s, was %s", new.History, old.History)
-	note(old.MaxKeyAge != new.MaxKeyAge, "a key lasts %v, was %v", new.MaxKeyAge, old.MaxKeyAge)
-	note(old.DefaultKeyAge != new.DefaultKeyAge, "a key lasts %v unless its maker says otherwise, was %v", new.DefaultKeyAge, old.DefaultKeyAge)
-	note(old.MaxKeyMessages != new.MaxKeyMessages, "a key seals %d messages, was %d", new.MaxKeyMessages, old.MaxKeyMessages)
-	note(old.AutoRenew != new.AutoRenew, "keys are renewed %v before they end, was %v", new.AutoRenew, old.AutoRenew)
-	note(!slices.Equal(old.Readers, new.Readers), "who may read without being a member: %v, was %v", new.Readers, old.Readers)
-	note(old.Cases.Threshold != new.Cases.Threshold || !slices.Equal(old.Cases.Approvers, new.Cases.Approvers),
-		"who may have keys opened for a case has changed")
-	return list
 }

@@ -88,6 +88,9 @@ func (p *phone) costOfCommit(name string, members int, policy *groups.Policy) (c
 	var commit groups.Submission
 	p.h.set(func() { p.h.mangle = func(s *groups.Submission) { commit = *s } })
 	defer p.h.set(func() { p.h.mangle = nil })
+	if err := p.Accept(must(p.Inspect(p.t.Context(), id))); err != nil {
+		p.t.Fatal(err)
+	}
 	asked := 0
 	for range 2 {
 		asked = p.statusCalls()

@@ -24,6 +24,8 @@ type keyState struct {
 	Denied string `json:",omitempty"`
 	// Accepted is the encryption configuration that the person accepted last.
 	Accepted []byte `json:",omitempty"`
+
+	asked bool // the key that is being made is one that a person asks for
 }
 
 // A keyRow is what a device keeps of the key of an epoch.
@@ -109,6 +111,11 @@ func (d *Device) recordOf(r *room, p *mls.Pending) ([]byte, error) {
 	}
 	if err != nil || record == nil {
 		return nil, err
+	}
+	if r.Keys.asked {
+		if err := r.accepted(record.Recipients); err != nil {
+			return nil, err
+		}
 	}
 	return record.Marshal(), nil
 }

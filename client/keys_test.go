@@ -34,6 +34,15 @@ func (c *communities) room(p *phone, edit func(*groups.Policy), names ...groups.
 		p.t.Fatal(err)
 	}
 	settle()
+	p.accept()
+}
+
+// accept has the person accept how the room is encrypted.
+func (p *phone) accept() {
+	p.t.Helper()
+	if err := p.Accept(must(p.Inspect(p.t.Context(), ops))); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // key is the key in use, as a device shows it.
@@ -97,6 +106,7 @@ func (p *phone) outbox() (int, string) {
 
 func (p *phone) rekey() {
 	p.t.Helper()
+	p.accept()
 	if err := p.Rekey(p.t.Context(), ops); err != nil {
 		p.t.Fatal(err)
 	}
@@ -255,6 +265,7 @@ func TestA13_StalenessWithClocksThatAreWrong(t *testing.T) {
 				bob.start()
 				c.room(alice, aging)
 				alice.add("bob")
+				bob.accept()
 				bob.say("hello")
 				settle()
 				bob.shows("hello")

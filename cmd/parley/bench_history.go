@@ -155,6 +155,13 @@ func (b *historyBench) write(ctx context.Context, d *client.Device) error {
 	if _, err := d.CreateRoom(ctx, client.RoomSpec{Room: b.room, Policy: &policy}); err != nil {
 		return err
 	}
+	configuration, err := d.Inspect(ctx, b.room)
+	if err != nil {
+		return err
+	}
+	if err := d.Accept(configuration); err != nil {
+		return err
+	}
 	text := client.Text(strings.Repeat("m", b.size))
 	for e := range b.epochs {
 		if e > 0 {

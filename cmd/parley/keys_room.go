@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,9 +79,16 @@ func (s *session) roomKey(name string) error {
 	if !k.Ends.IsZero() {
 		ends = clock(k.Ends)
 	}
+	accepted := good("accepted")
+	if why, not := errors.AsType[*client.Unaccepted](s.Accepted(room)); not && why.Changes == nil {
+		accepted = warn("you have not accepted it yet: parley room inspect shows it")
+	} else if not {
+		accepted = warn("not accepted since: " + tui.PrintableLine(strings.Join(why.Changes, "; ")))
+	}
 	err = s.app.facts("room", bold(s.names.Room(room)), "key", k.ID.Hex(), "epoch", number(k.Epoch),
 		"made", fmt.Sprintf("%s, %s ago, by %s (%s)", clock(k.Made), since(k.Made), s.names.Device(k.Author), k.Reason),
-		"ends", ends, "record", k.Record.Hex(), "previous", k.Prev.Hex(), "problem", tui.PrintableLine(k.Bad))
+		"ends", ends, "record", k.Record.Hex(), "previous", k.Prev.Hex(), "problem", tui.PrintableLine(k.Bad),
+		"configuration", accepted)
 	if err != nil {
 		return err
 	}
