@@ -21,7 +21,7 @@ func (d *Device) Remove(ctx context.Context, id groups.RoomID, users ...groups.U
 	if err := d.Unwish(id, users...); err != nil {
 		return err
 	}
-	return d.removeWhere(ctx, id, func(device groups.DeviceID) bool { return slices.Contains(users, device.User()) })
+	return d.removeWhere(ctx, id, func(device groups.DeviceID) bool { return slices.Contains(users, device.User()) }, nil)
 }
 
 // RemoveDevices removes devices. They are not added again by themselves.
@@ -29,11 +29,12 @@ func (d *Device) RemoveDevices(ctx context.Context, id groups.RoomID, devices ..
 	if slices.Contains(devices, d.id) {
 		return wrongArgument("%s can not remove itself: leave the room", d.id)
 	}
-	return d.removeWhere(ctx, id, func(device groups.DeviceID) bool { return slices.Contains(devices, device) })
+	return d.removeWhere(ctx, id, func(device groups.DeviceID) bool { return slices.Contains(devices, device) }, nil)
 }
 
-// removeWhere removes the devices that match. NotFound says that none does.
-func (d *Device) removeWhere(ctx context.Context, id groups.RoomID, match func(groups.DeviceID) bool) error {
+// removeWhere removes the devices that match. NotFound says that none does. With
+// a warrant a device is removed that this one may not remove otherwise.
+func (d *Device) removeWhere(ctx context.Context, id groups.RoomID, match func(groups.DeviceID) bool, warrants map[groups.DeviceID]groups.Warrant) error {
 	s, err := d.online("remove from " + string(id))
 	if err != nil {
 		return err
@@ -43,10 +44,18 @@ func (d *Device) removeWhere(ctx context.Context, id groups.RoomID, match func(g
 		var o mls.CommitOptions
 		var asked groups.Change
 		for leaf, device := range r.roster().byLeaf {
-			if match(device) {
-				o.Removes = append(o.Removes, leaf)
+			w, warranted := warrants[device]
+			switch {
+			case !match(device):
+				continue
+			case !warranted || d.mayRemove(r, device):
 				asked.Removed = append(asked.Removed, device)
+			case len(r.warrants) == groups.MaxWarrants:
+				continue // the next commit's
+			default:
+				r.warrants = append(r.warrants, w)
 			}
+			o.Removes = append(o.Removes, leaf)
 		}
 		if len(o.Removes) == 0 {
 			return o, errNothing

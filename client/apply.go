@@ -227,7 +227,7 @@ func (a *applier) commit() error {
 	if err != nil {
 		return a.badCommit(err)
 	}
-	if err := a.allowed(maker, &result.Change); err != nil {
+	if err := a.allowed(maker, &result.Change, bundle.Warrants); err != nil {
 		return a.badCommit(err)
 	}
 	if result.Removed {

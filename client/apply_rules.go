@@ -9,8 +9,8 @@ import (
 )
 
 // allowed holds a commit to the rules that the hub holds it to: who may add,
-// who may remove, whose leaf stays whose.
-func (a *applier) allowed(actor groups.DeviceID, c *tree.Change) error {
+// who may remove, by right or by warrant, whose leaf stays whose.
+func (a *applier) allowed(actor groups.DeviceID, c *tree.Change, warrants []groups.Warrant) error {
 	roster := a.r.roster()
 	if roster.byLeaf[c.Sender] != actor {
 		return groups.Errorf(groups.Denied, "signed by the leaf of %s, stamped by %s", roster.byLeaf[c.Sender], actor)
@@ -48,6 +48,15 @@ func (a *applier) allowed(actor groups.DeviceID, c *tree.Change) error {
 		}
 		asked.Policy = p
 	}
+	o := groups.Ousting{
+		Warrants: warrants, Policy: &a.r.policy, Removed: c.Removed, At: a.r.at,
+		Device: func(m tree.Member) groups.DeviceID { return roster.byLeaf[m.Index] },
+	}
+	proven, err := o.Judge(Directory{a.d.self.Load().trust})
+	if err != nil {
+		return err
+	}
+	asked.Removed = groups.Unproven(asked.Removed, proven)
 	return a.r.policy.Check(actor, asked)
 }
 

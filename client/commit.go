@@ -162,7 +162,7 @@ func (d *Device) prepare(id groups.RoomID, p plan, bare bool) (*devicev1.Submiss
 		if r.State != RoomLive || r.Leaving {
 			return closedError(r.Room, "this device is leaving it")
 		}
-		r.reason, r.Keys.asked = 0, false
+		r.reason, r.Keys.asked, r.warrants = 0, false, nil
 		o, err := p(r)
 		if err != nil {
 			return err
@@ -180,15 +180,15 @@ func (d *Device) prepare(id groups.RoomID, p plan, bare bool) (*devicev1.Submiss
 				return err
 			}
 		}
-		sub = commitSubmission(r.Room, sid, pending, record)
+		sub = commitSubmission(r, sid, pending, record)
 		return keepPending(tx, r, sid, sub.Body, pending.Next)
 	})
 	return sub, err
 }
 
 // commitSubmission bundles a commit with what goes beside it.
-func commitSubmission(room groups.RoomID, id MessageID, p *mls.Pending, record []byte) *devicev1.Submission {
-	bundle := groups.CommitBundle{Commit: p.Commit, GroupInfo: groups.HashOf(p.GroupInfo), KeyRecord: record}
+func commitSubmission(r *room, id MessageID, p *mls.Pending, record []byte) *devicev1.Submission {
+	bundle := groups.CommitBundle{Commit: p.Commit, GroupInfo: groups.HashOf(p.GroupInfo), KeyRecord: record, Warrants: r.warrants}
 	attachments := [][]byte{p.GroupInfo}
 	if p.Welcome != nil {
 		h := groups.HashOf(p.Welcome)
@@ -196,7 +196,7 @@ func commitSubmission(room groups.RoomID, id MessageID, p *mls.Pending, record [
 		attachments = append(attachments, p.Welcome)
 	}
 	return &devicev1.Submission{
-		Room: string(room), Kind: uint32(groups.KindCommit), Id: id[:], Body: bundle.Marshal(), Attachments: attachments,
+		Room: string(r.Room), Kind: uint32(groups.KindCommit), Id: id[:], Body: bundle.Marshal(), Attachments: attachments,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/hpke"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -54,9 +55,10 @@ type communities struct {
 	status func(request, good []byte) ([]byte, error)
 	lookup func(list []client.CoICertificate) []client.CoICertificate
 	held   func(keys []groups.Hash) []groups.Hash
-	lies   map[string]bool // URLs of unwrap services that give garbage
-	asked  map[string]int  // calls by URL
-	saw    func([]byte)    // what devices send to services
+	lies   map[string]bool            // URLs of unwrap services that give garbage
+	asked  map[string]int             // calls by URL
+	cuts   func(signed []byte) []byte // what is said of bots that are cut off
+	saw    func([]byte)               // what devices send to services
 }
 
 // A community is one of them, with the keys it has and had.
@@ -81,6 +83,7 @@ type coiKey struct {
 // A vault is one unwrap service.
 type vault struct {
 	log    string
+	own    tls.Certificate
 	audit  *service.AuditLog
 	unwrap *service.Unwrap
 }
@@ -142,7 +145,8 @@ func (c *communities) found(name groups.CoIID) {
 
 // vault starts an unwrap service.
 func (c *communities) vault(one *community, name string) *vault {
-	v := &vault{log: filepath.Join(c.t.TempDir(), "log")}
+	is := must(c.h.ca.IssueService("unwrap-"+name, nil, time.Now()))
+	v := &vault{log: filepath.Join(c.t.TempDir(), "log"), own: tls.Certificate{Certificate: coi.Chain(is.Cert), PrivateKey: is.Key}}
 	must(service.InitAudit(v.log, service.LogName(string(c.h.site)+"/unwrap/"+name)))
 	state := service.NewUnwrapState(time.Now())
 	v.audit = must(service.OpenAudit(v.log, state.Recall))
@@ -152,6 +156,7 @@ func (c *communities) vault(one *community, name string) *vault {
 		Service: "mimi://" + string(c.h.site) + "/s/" + name, Trust: func() (*coi.Trust, error) { return c.trust(), nil },
 		Keys: func() (*service.KeyRing, error) { return c.ring(one), nil }, Entitlements: one.rules, Status: c, Log: v.audit,
 		State: state, Quotas: service.Quotas{Device: many, User: many, CoI: many},
+		Certificate: func() (tls.Certificate, error) { return v.own, nil },
 	}))
 	return v
 }
@@ -377,6 +382,32 @@ func garbage(request []byte) ([]byte, error) {
 		answer.Parts[i] = groups.RoomKeyBytes(groups.RoomKey{Suite: 1, SenderDataSecret: suite.Random(32), EncryptionSecret: suite.Random(32)})
 	}
 	return answer.Seal(request, q.ResponseKey)
+}
+
+// Cuts is the unwrap service, asked which bots are cut off.
+func (c *keyServices) Cuts(ctx context.Context, p *groups.CoI, url string, q client.CutQuestion) ([]byte, error) {
+	if err := c.reach(ctx, url); err != nil {
+		return nil, err
+	}
+	v := c.list[p.Name].vault[url]
+	if v == nil {
+		return nil, groups.Errorf(groups.Unavailable, "nobody is at %s", url)
+	}
+	req := &unwrapv1.CutsRequest{Coi: string(p.Name), Nonce: q.Nonce[:]}
+	for _, d := range q.Devices {
+		req.Devices = append(req.Devices, string(d))
+	}
+	resp, err := v.unwrap.Cuts(ctx, connect.NewRequest(req))
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked["cuts at "+url]++
+	if c.cuts != nil {
+		return c.cuts(resp.Msg.Signed), nil
+	}
+	return resp.Msg.Signed, nil
 }
 
 // Status is the responder of the CoI CA, and of the device CA.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"parley/coi"
 	"parley/groups"
 	"parley/mls"
 	"parley/mls/tree"
@@ -50,22 +51,29 @@ func (v *validator) Succeeds(old, new wire.Credential) error {
 // deviceOf reads the device a credential names. It verifies nothing: leaves
 // are verified when they come into the tree.
 func deviceOf(cred wire.Credential) (groups.DeviceID, error) {
+	d, _, err := whoIs(&cred)
+	return d, err
+}
+
+// whoIs is deviceOf that also says whether it is a bot, at which no person sits.
+func whoIs(cred *wire.Credential) (d groups.DeviceID, bot bool, err error) {
 	if cred.CredentialType == wire.CredentialTypeBasic {
-		return groups.ParseDeviceID(string(cred.Identity))
+		d, err = groups.ParseDeviceID(string(cred.Identity))
+		return d, false, err
 	}
 	if len(cred.Certificates) == 0 {
-		return "", errors.New("credential without certificate")
+		return "", false, errors.New("credential without certificate")
 	}
 	cert, err := x509.ParseCertificate(cred.Certificates[0].CertData)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	for _, uri := range cert.URIs {
 		if d, err := groups.ParseDeviceID(uri.String()); err == nil {
-			return d, nil
+			return d, coi.IsBot(cert), nil
 		}
 	}
-	return "", errors.New("credential names no device")
+	return "", false, errors.New("credential names no device")
 }
 
 // until is the end of a credential's certificate; zero if it has none.
@@ -85,6 +93,7 @@ func until(cred wire.Credential) time.Time {
 type members struct {
 	byLeaf   map[wire.LeafIndex]groups.DeviceID
 	byDevice map[groups.DeviceID]wire.LeafIndex
+	bots     map[wire.LeafIndex]bool // at which no person sits
 	users    map[groups.UserID]int
 }
 
@@ -94,11 +103,13 @@ func readMembers(t *tree.Tree) *members {
 	m := &members{
 		byLeaf:   make(map[wire.LeafIndex]groups.DeviceID),
 		byDevice: make(map[groups.DeviceID]wire.LeafIndex),
+		bots:     make(map[wire.LeafIndex]bool),
 		users:    make(map[groups.UserID]int),
 	}
 	for i, leaf := range t.Members() {
-		if d, err := deviceOfLeaf(leaf); err == nil {
+		if d, bot, err := whoIsLeaf(leaf); err == nil {
 			m.add(d, i)
+			m.mark(i, bot)
 		}
 	}
 	return m
@@ -106,11 +117,16 @@ func readMembers(t *tree.Tree) *members {
 
 // deviceOfLeaf reads the device of an encoded leaf node.
 func deviceOfLeaf(leaf []byte) (groups.DeviceID, error) {
+	d, _, err := whoIsLeaf(leaf)
+	return d, err
+}
+
+func whoIsLeaf(leaf []byte) (groups.DeviceID, bool, error) {
 	n, err := wire.Unmarshal[wire.LeafNode](leaf)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	return deviceOf(n.Credential)
+	return whoIs(&n.Credential)
 }
 
 func (m *members) add(d groups.DeviceID, leaf wire.LeafIndex) {
@@ -118,7 +134,15 @@ func (m *members) add(d groups.DeviceID, leaf wire.LeafIndex) {
 	m.users[d.User()]++
 }
 
+// mark notes whether a leaf is a bot's: whose certificate says so now.
+func (m *members) mark(leaf wire.LeafIndex, bot bool) {
+	if delete(m.bots, leaf); bot {
+		m.bots[leaf] = true
+	}
+}
+
 func (m *members) remove(leaf wire.LeafIndex) {
+	delete(m.bots, leaf)
 	d, ok := m.byLeaf[leaf]
 	if !ok {
 		return
@@ -175,6 +199,7 @@ func (m *members) follow(old, next *tree.Tree) (added, removed []groups.DeviceID
 	type seat struct {
 		leaf   wire.LeafIndex
 		device groups.DeviceID
+		bot    bool
 	}
 	var came []seat
 	for x := range next.Diff(old) {
@@ -184,10 +209,12 @@ func (m *members) follow(old, next *tree.Tree) (added, removed []groups.DeviceID
 		}
 		was := m.byLeaf[i]
 		var is groups.DeviceID
+		bot := false
 		if leaf, there := next.LeafBytes(i); there {
-			is, _ = deviceOfLeaf(leaf)
+			is, bot, _ = whoIsLeaf(leaf)
 		}
 		if was == is {
+			m.mark(i, bot)
 			continue
 		}
 		if was != "" {
@@ -195,11 +222,12 @@ func (m *members) follow(old, next *tree.Tree) (added, removed []groups.DeviceID
 			m.remove(i)
 		}
 		if is != "" {
-			came = append(came, seat{i, is})
+			came = append(came, seat{i, is, bot})
 		}
 	}
 	for _, c := range came { // after all who left: a device may move
 		m.add(c.device, c.leaf)
+		m.mark(c.leaf, c.bot)
 		added = append(added, c.device)
 	}
 	slices.Sort(added)

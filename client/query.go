@@ -145,13 +145,13 @@ func (d *Device) Members(id groups.RoomID) ([]Member, error) {
 		if err != nil {
 			return nil, err
 		}
-		device, err := deviceOf(leaf.Credential)
+		device, bot, err := whoIs(&leaf.Credential)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, Member{
 			Device: device, User: device.User(), Leaf: uint32(i), Admin: r.policy.Admin(device.User()),
-			Own: device == d.id, Bot: isBot(&leaf.Credential), Until: until(leaf.Credential),
+			Own: device == d.id, Bot: bot, Until: until(leaf.Credential),
 		})
 	}
 	slices.SortFunc(list, func(a, b Member) int { return strings.Compare(string(a.Device), string(b.Device)) })

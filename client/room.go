@@ -45,6 +45,7 @@ type roomRow struct {
 	Known    []groups.DeviceID `json:",omitempty"`
 	Surveyed bool              // Known has been filled
 	Leaving  bool              // we have asked to be removed
+	Watch    watchRow          `json:",omitzero"`
 }
 
 // maxGone bounds roomRow.Gone and Known. When it is reached, devices are no
@@ -61,18 +62,19 @@ type room struct {
 	next    map[MessageID]*mls.Group // what our own commits lead to
 	at      time.Time                // at which certificates are judged
 
-	moved   bool             // memory differs from the store
-	stale   bool             // a transaction has failed: load again before use
-	parked  bool             // the log can not be followed in this session
-	hold    hold             // why nothing is sent, if anything
-	worn    bool             // the hub has said that this key has ended
-	replace bool             // a community of this key's has another certificate now
-	reason  groups.KeyReason // of the key that is being made, 0 if the commit tells
-	hanging *hanging         // a commit without outcome
-	trail   []*groups.Past   // the epochs before, with records, at most maxTrail-1
-	untold  int              // how often services may still be told of this device's key
-	ordered bool             // the hub has said that the create entry is in the log
-	events  []Event          // to be told when the transaction is durable
+	moved    bool             // memory differs from the store
+	stale    bool             // a transaction has failed: load again before use
+	parked   bool             // the log can not be followed in this session
+	hold     hold             // why nothing is sent, if anything
+	worn     bool             // the hub has said that this key has ended
+	replace  bool             // a community of this key's has another certificate now
+	reason   groups.KeyReason // of the key that is being made, 0 if the commit tells
+	warrants []groups.Warrant // beside the commit that is being made
+	hanging  *hanging         // a commit without outcome
+	trail    []*groups.Past   // the epochs before, with records, at most maxTrail-1
+	untold   int              // how often services may still be told of this device's key
+	ordered  bool             // the hub has said that the create entry is in the log
+	events   []Event          // to be told when the transaction is durable
 }
 
 // newRoom makes a room of its row.

@@ -170,6 +170,9 @@ func (a *applier) enter(next *mls.Group, maker groups.DeviceID) (*Change, error)
 	r.KeyMade, r.KeyMessages, r.KeyMaker = e.AcceptedAt, 0, maker
 	r.next = make(map[MessageID]*mls.Group)
 	r.noteGone(added, removed)
+	if len(added) > 0 {
+		r.Watch = watchRow{} // whoever is new is asked about at once
+	}
 	if err := deleteAll(a.tx, TablePending, roomKey(r.Room)); err != nil {
 		return nil, err
 	}

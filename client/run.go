@@ -91,7 +91,7 @@ func (d *Device) runSession(ctx context.Context) error {
 	d.opens(s)
 	defer d.ends(s)
 	for _, work := range []func(context.Context, *session) error{
-		d.renew, d.tail, d.send, d.ack, d.upkeep, d.announcer,
+		d.renew, d.tail, d.send, d.ack, d.upkeep, d.warden, d.announcer,
 	} {
 		g.Go(func() error { return work(ctx, s) })
 	}

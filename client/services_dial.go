@@ -125,6 +125,23 @@ func (k *dialled) Unwrap(ctx context.Context, c *groups.CoI, at string, request,
 	return resp.Msg.Sealed, nil
 }
 
+// Cuts asks an unwrap service which bots it has cut off.
+func (k *dialled) Cuts(ctx context.Context, c *groups.CoI, at string, q CutQuestion) ([]byte, error) {
+	service, err := k.unwrap(c, at)
+	if err != nil {
+		return nil, err
+	}
+	req := &unwrapv1.CutsRequest{Coi: string(c.Name), Nonce: q.Nonce[:]}
+	for _, d := range q.Devices {
+		req.Devices = append(req.Devices, string(d))
+	}
+	resp, err := service.Cuts(ctx, connect.NewRequest(req))
+	if err != nil {
+		return nil, remoteError(at, err)
+	}
+	return resp.Msg.Signed, nil
+}
+
 // Status asks a responder (RFC 6960, Appendix A): what it says is signed, so
 // that it may lie anywhere.
 func (k *dialled) Status(ctx context.Context, c *groups.CoI, request []byte) ([]byte, error) {

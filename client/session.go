@@ -27,9 +27,7 @@ type session struct {
 	asked    map[groups.RoomID]int       // shut, when it was asked again
 	early    map[groups.RoomID]bool      // rooms with a Welcome that waits
 	over     map[groups.RoomID]bool      // rooms of whose stay no more comes
-	// questioned says when a member's certificate was asked about last, by its
-	// fingerprint; at most maxAsked.
-	questioned map[groups.Hash]time.Time
+	looked   bool                        // for members that are to be out, in all rooms
 
 	// Channels of one: who is poked looks at everything again.
 	wakeSend chan struct{} // the outbox has something to send
@@ -51,8 +49,7 @@ func newSession(link Link) *session {
 		early:  make(map[groups.RoomID]bool),
 		over:   make(map[groups.RoomID]bool),
 
-		questioned: make(map[groups.Hash]time.Time),
-		wakeSend:   one(), wakeAck: one(), wakeWork: one(), wakeTail: one(), wakeTell: one(),
+		wakeSend: one(), wakeAck: one(), wakeWork: one(), wakeTail: one(), wakeTell: one(),
 	}
 }
 

@@ -79,7 +79,6 @@ func (d *Device) round(ctx context.Context, s *session) {
 	live := d.inState(RoomLive)
 	for _, id := range live {
 		d.try(ctx, "communities", d.watchKey(ctx, id))
-		d.try(ctx, "revoked devices", d.expel(ctx, s, id))
 		wishes, err := d.Wishes(id)
 		d.try(ctx, "wishes", err)
 		var users []groups.UserID
