@@ -61,6 +61,8 @@ type exporting struct {
 	keys  []HeldKey
 	to    *x509.Certificate
 	items []*item
+
+	approved bool // by as many as are asked for, and in force
 }
 
 // Export opens room keys for a case that enough approvers have signed. Each key
@@ -71,6 +73,10 @@ func (u *Unwrap) Export(ctx context.Context, req *connect.Request[unwrapv1.Expor
 	if err != nil {
 		u.log.Warn("case refused", "from", req.Peer().Addr, "why", err)
 		u.logCaseRefusal(ctx, x, err)
+		if !x.approved { // whoever shows no case in force learns nothing of approvers and keys
+			u.holdBack(ctx, u.now().Sub(x.now))
+			err = errors.New("see who has approved it with parley-pki case show; the service's log says more")
+		}
 		return nil, refuse(connect.CodePermissionDenied, "this case is not opened here: %v", err)
 	}
 	x.checkItems(req.Msg.Items)
@@ -124,6 +130,7 @@ func (u *Unwrap) checkCase(m *unwrapv1.ExportRequest) (*exporting, error) {
 	if err := x.count(&u.config.Cases); err != nil {
 		return x, err
 	}
+	x.approved = true
 	ring, err := u.config.Keys()
 	if err != nil {
 		return x, err

@@ -31,8 +31,8 @@ const (
 	// maxFromOne bounds those of one address, so that one slow sender does not take
 	// all; more are told to come back.
 	maxFromOne = 16
-	// defaultRefusal is how long a refusal takes at least, so that its time does
-	// not tell which check it was.
+	// defaultRefusal is the step of time that refusals end on, so that their time
+	// does not tell which check it was.
 	defaultRefusal = 150 * time.Millisecond
 )
 
@@ -58,7 +58,7 @@ type UnwrapConfig struct {
 	Certificate func() (tls.Certificate, error)
 	Quotas      Quotas           // zero fields are DefaultQuotas
 	Cases       CaseAuthority    // who approves cases; the zero value means nobody, and no case is opened
-	Refusal     time.Duration    // how long a refusal takes at least; zero is 150 ms
+	Refusal     time.Duration    // refusals take this long, or a multiple of it; zero is 150 ms
 	Logger      *slog.Logger     // nil logs nothing
 	Now         func() time.Time // nil is time.Now
 }
@@ -229,13 +229,25 @@ func (u *Unwrap) refuse(ctx context.Context, a *asking, err error) error {
 	}
 	u.log.Warn("unwrap refused", "from", a.from, "device", a.request.Device, "coi", a.request.CoI, "why", err)
 	u.logRefusal(ctx, a, err)
-	rest := time.NewTimer(u.config.Refusal - u.now().Sub(a.now))
+	u.holdBack(ctx, u.now().Sub(a.now))
+	return refuse(connect.CodePermissionDenied, "this service opens nothing for this request: check with parley doctor, or ask the officer of the CoI")
+}
+
+// holdBack waits until a denial may leave: at the end of the step of time that
+// its checks have begun.
+func (u *Unwrap) holdBack(ctx context.Context, took time.Duration) {
+	rest := time.NewTimer(denialAfter(took, u.config.Refusal) - took)
 	defer rest.Stop()
 	select {
 	case <-rest.C:
 	case <-ctx.Done():
 	}
-	return refuse(connect.CodePermissionDenied, "this service opens nothing for this request: check with parley doctor, or ask the officer of the CoI")
+}
+
+// denialAfter is when a denial leaves whose checks took so long: the end of their
+// step, so that many records, or a slow responder, do not tell how far it came.
+func denialAfter(took, step time.Duration) time.Duration {
+	return (max(took, 0)/step + 1) * step
 }
 
 // errBroken is a fault of the service itself.

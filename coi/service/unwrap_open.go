@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"parley/coi/wrap"
 	"parley/groups"
@@ -72,6 +73,15 @@ func (u *Unwrap) writeLog(ctx context.Context, a *asking) error {
 	for _, r := range a.rooms {
 		a.logged = append(a.logged, a.roomEntries(r)...)
 	}
+	slices.SortStableFunc(a.logged, func(x, y AuditEntry) int { // so that the asker is shown those before: see entries
+		switch {
+		case x.Decision != Refused && y.Decision == Refused:
+			return -1
+		case x.Decision == Refused && y.Decision != Refused:
+			return 1
+		}
+		return 0
+	})
 	if len(a.logged) == 0 && len(a.items) == 0 {
 		return nil // an announcement of nothing new: no key is touched
 	}
