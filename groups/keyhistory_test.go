@@ -41,7 +41,7 @@ func exported(t *testing.T) (records []ExportedRecord, keys known, w *world, a *
 
 // "each entry verifiable offline to its author's certificate; removal,
 // reordering or back-dating is detected"
-func TestE16_AKeyHistoryVerifiesOffline(t *testing.T) {
+func TestE16A3_AKeyHistoryVerifiesOffline(t *testing.T) {
 	records, keys, w, a := exported(t)
 	file, err := json.Marshal(records)
 	if err != nil {
