@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -276,5 +278,65 @@ func TestWithoutCgoTheProgramSaysSo(t *testing.T) {
 	out, err := exec.Command(binary).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "CGO_ENABLED=1") {
 		t.Errorf("%v, %s", err, out)
+	}
+}
+
+// An RSA key was served by any token, also by one that can not open with it what
+// envelopes hold, and that was told when somebody wanted to read.
+func TestARSAKeyThatTheTokenCanNotUseIsToldAtTheStart(t *testing.T) {
+	r := newRig(t)
+	finance := "mimi://alpha.example/c/finance"
+	r.made(finance, "01", "p256")
+	r.imported(finance, "0a", 2048)
+	r.fails("2048 bits", "serve", "--socket", filepath.Join(r.dir, "s"))
+	if out := r.run(r.binary, r.flags("list")...); strings.Count(out, "\n") != 2 || strings.Count(out, "can not be used") != 1 {
+		t.Errorf("what is listed does not say which can be used:\n%s", out)
+	}
+	r.made(finance, "0b", "p384") // is not held up by that
+
+	r = newRig(t)
+	r.imported(finance, "0a", 3072)
+	out := r.run(r.binary, r.flags("list")...)
+	if strings.Contains(out, "can not be used") {
+		if !strings.Contains(out, "RSA-OAEP with SHA-256") || !strings.Contains(out, "make an EC key") {
+			t.Errorf("what is listed does not say why, and what to do:\n%s", out)
+		}
+		t.Logf("%s", out)
+		r.fails("RSA-OAEP with SHA-256", "serve", "--socket", filepath.Join(r.dir, "s"))
+		return
+	}
+	t.Log("this token has OAEP with SHA-256")
+	r.serve(filepath.Join(r.dir, "s"))
+	c := r.dial(filepath.Join(r.dir, "s"))
+	defer c.Close()
+	envelope, key, b := sealed(t, c.Keys()[0])
+	if got, err := wrap.Open(envelope, key, b); err != nil || string(got) != "room key" {
+		t.Errorf("opens to %q, %v", got, err)
+	}
+}
+
+// imported puts an RSA key of so many bits into the token.
+func (r *rig) imported(label, id string, bits int) {
+	r.t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	file := r.write("rsa.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	r.run("softhsm2-util", "--import", file, "--token", "parley", "--label", label, "--id", id, "--pin", r.pin)
+}
+
+// fails runs a command that must end by itself, with these words.
+func (r *rig) fails(words, command string, more ...string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, r.binary, r.flags(command, more...)...).CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), words) {
+		r.t.Errorf("%s: %v, %s, want %q", command, err, out, words)
 	}
 }

@@ -40,8 +40,10 @@ func root() *cobra.Command {
 		Use:   "parley-hsm",
 		Short: "Let an unwrap service use the keys of a PKCS #11 token",
 		Long: `parley-hsm logs in to a token and serves its private keys on a unix socket, to processes
-of the same user only: EC keys on P-256 and P-384 for agreement, RSA keys for OAEP
-with SHA-256. A key's label is the name of its CoI; of several under one label the one
+of the same user only: EC keys on P-256 and P-384 for agreement, RSA keys of 3072 bits
+or more for OAEP with SHA-256, in tokens that have that (SoftHSM has it with SHA-1 only).
+Each key is tried at the start; list says what is wrong with one, and serve does not
+start with it. A key's label is the name of its CoI; of several under one label the one
 with the greatest id is the active one. Each EC key needs its public key object under
 the same id.
 
@@ -121,6 +123,11 @@ func (p *program) serve(ctx context.Context) error {
 	if len(t.found) == 0 {
 		return fmt.Errorf("token %q has no EC or RSA key with a label", p.token)
 	}
+	for _, k := range t.found {
+		if k.problem != nil {
+			return fmt.Errorf("key %q, id %x, can not be used: %w; take it out of the token, or give the service another token", k.name, k.id, k.problem)
+		}
+	}
 	l, err := hsm.Listen(p.socket)
 	if err != nil {
 		return err
@@ -137,7 +144,11 @@ func (p *program) list() error {
 	}
 	defer t.close()
 	for _, k := range t.found {
-		if _, err := fmt.Printf("%x  %s  id %x\n", k.spki, k.name, k.id); err != nil {
+		line := fmt.Sprintf("%x  %s  id %x", k.spki, k.name, k.id)
+		if k.problem != nil {
+			line += fmt.Sprintf("  can not be used: %v", k.problem)
+		}
+		if _, err := fmt.Println(line); err != nil {
 			return err
 		}
 	}

@@ -105,9 +105,12 @@ func (t *token) generate(s pkcs11.SessionHandle, k keyTemplate) (pkcs11.ObjectHa
 
 // request writes the certification request of a key to standard output.
 func (t *token) request(s pkcs11.SessionHandle, private pkcs11.ObjectHandle) error {
-	k, err := t.describe(private)
-	if err != nil {
-		return err
+	k := t.describe(private)
+	if k == nil {
+		return errors.New("the token does not show the key that it has made")
+	}
+	if k.problem != nil {
+		return fmt.Errorf("the new key: %w", k.problem)
 	}
 	public, ok := k.public.(*ecdsa.PublicKey)
 	if !ok {

@@ -18,11 +18,11 @@ import (
 )
 
 // describe tells what a private key is, nil if it has no label or is neither EC
-// nor RSA.
-func (t *token) describe(private pkcs11.ObjectHandle) (*found, error) {
+// nor RSA. What keeps it from being used is its problem.
+func (t *token) describe(private pkcs11.ObjectHandle) *found {
 	k := &found{name: string(t.value(private, pkcs11.CKA_LABEL)), id: t.value(private, pkcs11.CKA_ID)}
 	if k.name == "" {
-		return nil, nil
+		return nil
 	}
 	var err error
 	switch number(t.value(private, pkcs11.CKA_KEY_TYPE)) {
@@ -37,16 +37,13 @@ func (t *token) describe(private pkcs11.ObjectHandle) (*found, error) {
 			E: int(new(big.Int).SetBytes(t.value(private, pkcs11.CKA_PUBLIC_EXPONENT)).Int64()),
 		}
 	default:
-		return nil, nil
+		return nil
 	}
 	if err == nil {
 		k.SPKI, err = x509.MarshalPKIXPublicKey(k.public)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("key %q, id %x: %w", k.name, k.id, err)
-	}
-	k.Listed, k.spki = hsm.Listed{Name: k.name, SPKI: k.SPKI}, sha256.Sum256(k.SPKI)
-	return k, nil
+	k.Listed, k.spki, k.problem = hsm.Listed{Name: k.name, SPKI: k.SPKI}, sha256.Sum256(k.SPKI), err
+	return k
 }
 
 // ecPublic finds the public half of an EC key under its id: a private key object

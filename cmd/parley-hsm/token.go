@@ -39,10 +39,12 @@ type found struct {
 	spki   [sha256.Size]byte
 	public crypto.PublicKey
 	size   int // of a coordinate, in bytes; 0 for RSA
+
+	problem error // why it can not be used
 }
 
-// openToken loads a library, finds the token of that label, logs in and lists
-// its keys.
+// openToken loads a library, finds the token of that label, logs in, lists its
+// keys and tries each.
 func openToken(library, label, pin string) (*token, error) {
 	t := &token{module: pkcs11.New(library), label: label, pin: pin}
 	if t.module == nil {
@@ -123,18 +125,14 @@ func (t *token) look() error {
 		return err
 	}
 	for _, handle := range handles {
-		k, err := t.describe(handle)
-		if err != nil {
-			return err
-		}
-		if k != nil {
+		if k := t.describe(handle); k != nil {
 			t.found = append(t.found, *k)
 		}
 	}
 	slices.SortFunc(t.found, func(a, b found) int {
 		return cmp.Or(cmp.Compare(a.name, b.name), bytes.Compare(a.id, b.id))
 	})
-	return nil
+	return t.try()
 }
 
 // objects finds objects of a template, at most MaxKeys.
