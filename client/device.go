@@ -16,6 +16,8 @@ type Device struct {
 	self atomic.Pointer[self] // replaced as a whole when trust is fetched again
 	feed feed
 	desk *desk // wraps room keys to communities
+	// readings has the keys of rooms that this device reads without being a member.
+	readings *readingDesk
 	// stranger says that somebody of an unknown site was met.
 	stranger atomic.Bool
 	// sending is the session whose stream of submissions is open, to be poked.
@@ -46,7 +48,7 @@ func Open(cfg Config) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{cfg: cfg, id: me.Device, rooms: make(map[groups.RoomID]*room), moved: make(chan struct{})}
+	d := &Device{cfg: cfg, id: me.Device, rooms: make(map[groups.RoomID]*room), moved: make(chan struct{}), readings: newReadingDesk()}
 	d.self.Store(me)
 	if cfg.KeyServices == nil {
 		d.cfg.KeyServices = dialKeyServices(d)

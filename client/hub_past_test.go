@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"io"
+	"maps"
 	"slices"
 
 	devicev1 "parley/api/device/v1"
@@ -39,32 +40,56 @@ func (h *hub) describe(d groups.DeviceID, id groups.RoomID) (*devicev1.DescribeR
 // pastPage is how many entries of the past a hub gives at once.
 const pastPage = 40
 
-// tailPast serves the past of rooms from their cursors on, and ends.
+// tailPast serves the past of rooms from their cursors on, and ends, unless it
+// is to follow.
 func (l *hubLink) tailPast(ctx context.Context, req *devicev1.TailRequest) client.Receiver[devicev1.TailResponse] {
-	id, at, ended := groups.RoomID(req.Cursors[0].Room), groups.Seq(req.Cursors[0].Seq), false
+	at := make(map[groups.RoomID]groups.Seq)
+	for _, c := range req.Cursors {
+		at[groups.RoomID(c.Room)] = groups.Seq(c.Seq)
+	}
+	caught := false
 	return newStream(l, ctx, func() (*devicev1.TailResponse, error) {
-		h := l.h
-		if ended {
-			return nil, io.EOF
+		answer := new(devicev1.TailResponse)
+		for _, id := range slices.Sorted(maps.Keys(at)) {
+			if why := l.pastOf(answer, id, at); why != "" {
+				answer.Closed = append(answer.Closed, &devicev1.RoomClosed{Room: string(id), Seq: uint64(at[id]), Why: why})
+				delete(at, id)
+			}
 		}
-		r, err := h.mayRead(l.device, id)
-		if err != nil {
-			return nil, err
-		}
-		if h.noHistory != "" {
-			ended = true
-			return &devicev1.TailResponse{Closed: []*devicev1.RoomClosed{{Room: string(id), Seq: uint64(at), Why: h.noHistory}}}, nil
-		}
-		to := min(groups.Seq(len(r.entries)), at+pastPage)
-		if at >= to {
-			ended = true
+		switch {
+		case len(answer.Rooms)+len(answer.Closed) > 0:
+			return answer, nil
+		case !caught:
+			caught = true
 			return &devicev1.TailResponse{CaughtUp: true}, nil
+		case req.Follow:
+			return nil, nil
 		}
-		page := &devicev1.RoomEntries{Room: string(id), Entries: slices.Clone(r.entries[at:to]), Head: r.head.Marshal()}
-		at = to
-		if h.unveil != nil {
-			h.unveil(l.device, page)
-		}
-		return &devicev1.TailResponse{Rooms: []*devicev1.RoomEntries{page}}, nil
+		return nil, io.EOF
 	})
+}
+
+// pastOf adds the next page of a room, or says why there is none.
+func (l *hubLink) pastOf(answer *devicev1.TailResponse, id groups.RoomID, at map[groups.RoomID]groups.Seq) string {
+	h := l.h
+	r, err := h.mayRead(l.device, id)
+	if err != nil {
+		return err.Error()
+	}
+	if h.noHistory != "" {
+		return h.noHistory
+	}
+	from := at[id]
+	to := min(groups.Seq(len(r.entries)), from+pastPage)
+	if from >= to {
+		return ""
+	}
+	page := &devicev1.RoomEntries{Room: string(id), Entries: slices.Clone(r.entries[from:to]), Head: r.head.Marshal()}
+	at[id] = to
+	h.given[l.device] += len(page.Entries)
+	if h.unveil != nil {
+		h.unveil(l.device, page)
+	}
+	answer.Rooms = append(answer.Rooms, page)
+	return ""
 }

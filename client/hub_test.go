@@ -60,6 +60,7 @@ type hub struct {
 	swallow        bool                                                     // flags get a receipt and no entry
 	hostile        bool                                                     // gives its history to anybody who asks
 	unveil         func(device groups.DeviceID, page *devicev1.RoomEntries) // changes what a history fetch gets
+	given          map[groups.DeviceID]int                                  // entries that history fetches were given
 	noHistory      string                                                   // why a history fetch is closed, "" if it is not
 	revoked        map[groups.DeviceID]bool                                 // whose certificates the device CA has revoked
 	revokedSerials []*big.Int
@@ -104,6 +105,7 @@ func newHub(t *testing.T, site groups.SiteID) *hub {
 		links:     make(map[*hubLink]struct{}),
 		submitted: make(map[groups.RoomID]int),
 		revoked:   make(map[groups.DeviceID]bool),
+		given:     make(map[groups.DeviceID]int),
 		keys:      make(map[groups.DeviceID]ed25519.PrivateKey),
 		changed:   make(chan struct{}),
 	}

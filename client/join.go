@@ -220,7 +220,7 @@ func (d *Device) enterRoom(in *invitation) error {
 		if err := r.joinKey(tx, record, why); err != nil {
 			return err
 		}
-		for _, t := range []Table{TableGroups, TablePending} {
+		for _, t := range []Table{TableGroups, TablePending, TableReading} {
 			if err := deleteAll(tx, t, roomKey(r.Room)); err != nil {
 				return err
 			}

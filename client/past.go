@@ -31,26 +31,17 @@ type PastReport struct {
 	Lied       []string       // unwrap services that gave what is not the room's key, by URL
 }
 
-// A pastEpoch is an epoch on the way: the ledger as it stood then, which holds
-// what proves who was a member, and the places of its messages in the log.
-type pastEpoch struct {
-	*groups.Past
-	ledger   *groups.Ledger
-	seq      groups.Seq // of the entry that began it
-	messages []groups.Seq
-	why      string // it is not asked for
-}
-
 // A past fetches the part of a room's log that this device has no keys of: the
-// time before it joined, or all of it for one that only reads. First it reads
-// the log from its beginning and verifies it as a follower does, entry by
-// entry; then it asks unwrap services for the keys of the epochs, shows them
-// why it may have them, and opens each message, whose signature it verifies.
+// time before it joined. First it reads the log from its beginning and verifies
+// it as a follower does, entry by entry; then it asks unwrap services for the
+// keys of the epochs, shows them why it may have them, and opens each message,
+// whose signature it verifies. For a room that is only read (reading) it does the
+// second half: the log is followed as it grows.
 type past struct {
 	d        *Device
 	s        *session
 	room     groups.RoomID
-	reader   bool
+	reader   bool // of a room that is only read
 	tell     func(PastProgress)
 	progress PastProgress
 	report   PastReport
@@ -60,10 +51,14 @@ type past struct {
 	upto   groups.Seq   // messages after this entry are read live,
 	first  groups.Epoch // unless they were sealed before this epoch, which it began
 	end    groups.Head  // the log has to lead to it
-	signed groups.Head  // the last one that the hub has signed
 	kept   []keptEntry  // messages on their way to the store
 	size   int          // of kept, in bytes
 	notes  []pastNote   // written when all of the log is known to be right
+
+	// Of a room that is only read.
+	held       *heldKeys
+	sealed     map[string]int // messages without a key, by why not
+	from, last groups.Seq     // of the messages that were opened
 }
 
 // A keptEntry is a message that waits for its key.
@@ -84,6 +79,10 @@ const (
 // and the communities' services. What it has opened is durable: called again, it
 // goes on from there. progress is called from time to time, and may be nil.
 //
+// A room that is only read (Attach) is opened as it is read, without being asked;
+// there it waits until all that the gateway has was read, asks for every key
+// that is missing, and reports what has come since it was last called.
+//
 // The error says why nothing could be tried, or what stopped it; what can not
 // be read for good is in the report.
 func (d *Device) FetchPast(ctx context.Context, id groups.RoomID, progress func(PastProgress)) (*PastReport, error) {
@@ -97,6 +96,9 @@ func (d *Device) FetchPast(ctx context.Context, id groups.RoomID, progress func(
 	}
 	if p.tell = progress; progress == nil {
 		p.tell = func(PastProgress) {}
+	}
+	if p.reader {
+		return p.fetchReading(ctx)
 	}
 	if p.upto == 0 {
 		return &p.report, nil
@@ -115,7 +117,7 @@ func (d *Device) FetchPast(ctx context.Context, id groups.RoomID, progress func(
 	}
 	p.progress.Stage = "done"
 	p.tell(p.progress)
-	return &p.report, p.finish()
+	return &p.report, nil
 }
 
 // newPast says where the past of a room ends for this device.
@@ -134,9 +136,7 @@ func (d *Device) newPast(s *session, id groups.RoomID) (*past, error) {
 	p.ledger = groups.NewLedger(id, Directory{d.self.Load().trust})
 	p.end = groups.Head{Room: id, Seq: r.Seq, Hash: r.Hash}
 	p.upto = r.Joined
-	if p.reader {
-		p.upto = 1<<63 - 1
-	} else if r.Joined <= 1 {
+	if r.Joined <= 1 {
 		p.upto = 0 // it has been here from the beginning
 	}
 	return p, nil
@@ -183,15 +183,11 @@ func (p *past) walk(ctx context.Context) error {
 	return p.writeNotes()
 }
 
-// checkEnd: the log that was read is the one this device knows. A reader has
-// only the hub's signature for that, which has to cover all of it.
+// checkEnd: the log that was read is the one this device knows.
 func (p *past) checkEnd() error {
 	head := p.ledger.Head()
 	if head.Seq < p.end.Seq {
 		return groups.Errorf(groups.Unavailable, "the gateway gives %d entries, there are %d at least", head.Seq, p.end.Seq)
-	}
-	if p.reader && (p.signed.Seq != head.Seq || head.Seq == 0) {
-		return groups.Errorf(groups.Unavailable, "the gateway gives %d entries, the hub has signed %d: try again", head.Seq, p.signed.Seq)
 	}
 	return nil
 }
@@ -223,7 +219,6 @@ func (p *past) page(ctx context.Context, page *devicev1.RoomEntries) error {
 	p.progress.Entries = p.ledger.Head().Seq
 	p.progress.Total = max(p.progress.Entries, p.end.Seq)
 	if head != nil {
-		p.signed = head.Head
 		p.progress.Total = max(p.progress.Total, head.Head.Seq)
 	}
 	p.tell(p.progress)
@@ -251,7 +246,7 @@ func (p *past) entry(e *groups.Entry, raw []byte) error {
 		if len(p.epochs) >= maxPastEpochs {
 			return groups.Errorf(groups.TooLarge, "more than %d epochs", maxPastEpochs)
 		}
-		p.epochs = append(p.epochs, &pastEpoch{Past: step.Next.Past(), ledger: step.Next, seq: e.Seq})
+		p.epochs = append(p.epochs, &pastEpoch{Past: step.Next.Past(), ledger: step.Next, place: len(p.epochs)})
 	case groups.KindKeyRecord:
 		last := p.epochs[len(p.epochs)-1]
 		last.Past, last.ledger = step.Next.Past(), step.Next
@@ -335,8 +330,12 @@ func (p *past) waiting() ([]*pastEpoch, error) {
 
 // unreadable counts messages that can not be read, and why.
 func (p *past) unreadable(e *pastEpoch, why string) {
+	e.why = why
 	p.report.Unreadable += len(e.messages)
 	p.report.Why[why] += len(e.messages)
+	if p.sealed != nil {
+		p.sealed[why] += len(e.messages)
+	}
 }
 
 // Reasons lists why messages can not be read, the most frequent first.

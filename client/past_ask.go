@@ -97,7 +97,7 @@ func (p *past) keys(ctx context.Context, c *chain, batch []*pastEpoch) (map[*pas
 func (p *past) communities(batch []*pastEpoch) []groups.CoI {
 	var list []groups.CoI
 	for i := len(batch) - 1; i >= 0; i-- { // the newest addresses
-		policy := batch[i].ledger.Policy()
+		policy := batch[i].policy()
 		for _, c := range policy.CoIs {
 			if !slices.ContainsFunc(list, func(o groups.CoI) bool { return o.Name == c.Name }) {
 				list = append(list, c)
@@ -123,7 +123,7 @@ func names(e *pastEpoch, name groups.CoIID) bool {
 
 // satisfied says whether the parts that were given out are enough.
 func satisfied(e *pastEpoch, parts map[groups.CoIID][]byte) bool {
-	policy := e.ledger.Policy()
+	policy := e.policy()
 	if policy.Mode == groups.CoIAll {
 		return len(parts) == len(policy.CoIs)
 	}
@@ -151,7 +151,7 @@ func (e *pastEpoch) keyOf(parts map[groups.CoIID][]byte) *groups.RoomKey {
 	all := slices.Collect(maps.Values(parts))
 	var secret []byte
 	var err error
-	if policy := e.ledger.Policy(); policy.Mode == groups.CoIAll {
+	if policy := e.policy(); policy.Mode == groups.CoIAll {
 		secret, err = wrap.Combine(all...)
 	} else {
 		secret = slices.Clone(all[0]) // in this mode one is asked for
@@ -161,7 +161,7 @@ func (e *pastEpoch) keyOf(parts map[groups.CoIID][]byte) *groups.RoomKey {
 		return nil
 	}
 	key, err := groups.ParseRoomKeyBytes(secret)
-	if err != nil || groups.KeyID(e.Tree.Suite(), key, e.Record.ContextHash) != e.Record.KeyID {
+	if err != nil || e.keyID(key) != e.Record.KeyID {
 		return nil
 	}
 	return &key
@@ -172,7 +172,7 @@ func (e *pastEpoch) keyOf(parts map[groups.CoIID][]byte) *groups.RoomKey {
 func (p *past) ask(ctx context.Context, c *chain, community groups.CoI, list []*pastEpoch) (map[*pastEpoch][]byte, error) {
 	var at []int
 	for _, e := range list {
-		at = append(at, int(e.Context.Epoch))
+		at = append(at, e.place)
 	}
 	got := make(map[*pastEpoch][]byte)
 	if len(at) == 0 {
@@ -182,7 +182,7 @@ func (p *past) ask(ctx context.Context, c *chain, community groups.CoI, list []*
 	if err != nil || len(asked) == 0 {
 		return got, err
 	}
-	if mark := markOf(answer, p.room); mark >= 0 && mark < len(p.epochs) && mark != c.last && slices.ContainsFunc(answer.Parts, isNil) {
+	if mark := markOf(answer, p.room); !p.reader && mark >= 0 && mark < len(p.epochs) && mark != c.last && slices.ContainsFunc(answer.Parts, isNil) {
 		// The service knows an older epoch as the newest: show it the way from there.
 		if answer, asked, err = p.request(ctx, c, community, at, mark); err != nil {
 			return got, err
@@ -254,7 +254,7 @@ func (p *past) request(ctx context.Context, c *chain, community groups.CoI, at [
 func (p *past) readerItems(q *groups.KeyRequest, name groups.CoIID, at []int) (asked []int, err error) {
 	for _, i := range at {
 		e := p.epochs[i]
-		policy := e.ledger.Policy()
+		policy := e.policy()
 		if !slices.Contains(policy.Readers, name) {
 			p.refused(i, "the room's policy had no readers of "+string(name)+" then")
 			continue

@@ -57,7 +57,7 @@ func (p *past) blame(ctx context.Context, c *chain, wrong []*pastEpoch, parts ma
 // instead returns the parts of an epoch with this one in the place of its
 // community's.
 func (g *given) instead(parts map[groups.CoIID][]byte) map[groups.CoIID][]byte {
-	if policy := g.epoch.ledger.Policy(); policy.Mode != groups.CoIAll {
+	if policy := g.epoch.policy(); policy.Mode != groups.CoIAll {
 		parts = nil
 	}
 	out := map[groups.CoIID][]byte{g.name: g.part}

@@ -10,33 +10,37 @@ import (
 // A pastNote is what an entry that is no message leaves behind: a line of the
 // log, what it changed, and the record of a key.
 type pastNote struct {
-	line   LogEntry
-	change *Change
-	key    *keyRow
+	Line   LogEntry
+	Change *Change
+	Key    *keyRow
 }
 
 // note keeps what an entry that is no message leaves behind, if it is from
 // before our time.
 func (p *past) note(e *groups.Entry, step *groups.Step) error {
-	if e.Seq > p.upto || !p.reader && e.Seq == p.upto {
-		return nil
+	if e.Seq < p.upto {
+		p.notes = append(p.notes, noteOf(e, step))
 	}
-	n := pastNote{line: LogEntry{
+	return nil
+}
+
+// noteOf is what an entry that is no message leaves behind.
+func noteOf(e *groups.Entry, step *groups.Step) pastNote {
+	n := pastNote{Line: LogEntry{
 		Seq: e.Seq, Hash: e.Hash(), Epoch: e.Epoch, Kind: e.Kind, Device: step.Stamp.Device,
 		ID: MessageID(step.Stamp.ID), Time: millis(e.AcceptedAt), Size: len(e.Body),
 	}}
 	if e.Kind == groups.KindCommit || e.Kind == groups.KindCreate {
-		n.change = &Change{Epoch: step.Next.Head().Epoch, Added: step.Added, Removed: step.Removed}
-		n.line.Note = describe(n.change)
+		n.Change = &Change{Epoch: step.Next.Head().Epoch, Added: step.Added, Removed: step.Removed}
+		n.Line.Note = describe(n.Change)
 	}
 	if k := step.KeyRecord; k != nil {
-		n.key = &keyRow{Seq: e.Seq, At: e.AcceptedAt, Record: k.Marshal()}
+		n.Key = &keyRow{Seq: e.Seq, At: e.AcceptedAt, Record: k.Marshal()}
 		if leaf, ok := step.Next.Past().Tree.Leaf(leafIndex(k)); ok {
-			n.key.Author, n.key.Key = certificatesOf(&leaf.Credential), leaf.SignatureKey
+			n.Key.Author, n.Key.Key = certificatesOf(&leaf.Credential), leaf.SignatureKey
 		}
 	}
-	p.notes = append(p.notes, n)
-	return nil
+	return n
 }
 
 // writeNotes makes the notes durable, of a log that has been verified to its
@@ -45,7 +49,7 @@ func (p *past) writeNotes() error {
 	for part := range slices.Chunk(p.notes, openBatchSize) {
 		err := p.d.change(p.room, func(tx Tx, r *room) error {
 			for i := range part {
-				if err := p.writeNote(tx, r, &part[i]); err != nil {
+				if err := writeNote(p.d, tx, r, &part[i]); err != nil {
 					return err
 				}
 			}
@@ -59,28 +63,29 @@ func (p *past) writeNotes() error {
 	return nil
 }
 
-func (p *past) writeNote(tx Tx, r *room, n *pastNote) error {
-	at := seqKey(p.room, uint64(n.line.Seq))
+// writeNote puts a note where a member has it, unless it is there.
+func writeNote(d *Device, tx Tx, r *room, n *pastNote) error {
+	at := seqKey(r.Room, uint64(n.Line.Seq))
 	if there, err := tx.Get(TableLog, at); err != nil || there != nil {
 		return err
 	}
-	e := &groups.Entry{EntryHeader: groups.EntryHeader{Room: p.room, Seq: n.line.Seq, Epoch: n.line.Epoch, AcceptedAt: uint64(n.line.Time.UnixMilli())}}
-	a := &applier{d: p.d, tx: tx, r: r, e: e, line: n.line}
-	if n.change != nil {
-		if err := a.changed(n.change, n.line.Device); err != nil {
+	e := &groups.Entry{EntryHeader: groups.EntryHeader{Room: r.Room, Seq: n.Line.Seq, Epoch: n.Line.Epoch, AcceptedAt: uint64(n.Line.Time.UnixMilli())}}
+	a := &applier{d: d, tx: tx, r: r, e: e, line: n.Line}
+	if n.Change != nil {
+		if err := a.changed(n.Change, n.Line.Device); err != nil {
 			return err
 		}
 	}
-	if n.key != nil {
-		k, err := groups.ParseKeyRecord(n.key.Record)
+	if n.Key != nil {
+		k, err := groups.ParseKeyRecord(n.Key.Record)
 		if err != nil {
 			return err
 		}
-		if err := putJSON(tx, TableKeys, seqKey(p.room, uint64(k.Epoch)), n.key); err != nil {
+		if err := putJSON(tx, TableKeys, seqKey(r.Room, uint64(k.Epoch)), n.Key); err != nil {
 			return err
 		}
 	}
-	return tx.Put(TableLog, at, packRow(&n.line))
+	return tx.Put(TableLog, at, packRow(&n.Line))
 }
 
 // mend applies edits, deletions and reactions that came before what they are

@@ -17,21 +17,34 @@ func (p *past) openBatch(batch []*pastEpoch, keys map[*pastEpoch]*groups.RoomKey
 	histories := make(map[groups.Epoch]*pastReader)
 	var order []groups.Seq
 	for _, e := range batch {
-		key := keys[e]
-		if key == nil {
-			continue
-		}
-		h, err := newPastReader(e, key)
-		key.Erase()
+		h, err := p.reads(e, keys[e])
 		if err != nil {
 			return err
 		}
-		defer h.history.Erase()
+		if h == nil {
+			continue
+		}
+		if p.held == nil {
+			defer h.history.Erase()
+		}
 		histories[groups.Epoch(e.Context.Epoch)] = h
 		order = append(order, e.messages...)
 	}
 	slices.Sort(order)
 	return p.openAll(order, histories)
+}
+
+// reads returns what opens the messages of an epoch, nil if there is no key.
+func (p *past) reads(e *pastEpoch, key *groups.RoomKey) (*pastReader, error) {
+	switch {
+	case p.held != nil:
+		return p.held.leased(e, key, p.d.cfg.Now().Add(keyLease))
+	case key == nil:
+		return nil, nil
+	}
+	h, err := newPastReader(e, key)
+	key.Erase()
+	return h, err
 }
 
 // openAll opens messages part by part: while one part is stored, the next one is
@@ -110,7 +123,7 @@ func (h *pastReader) open(body []byte, stamped groups.DeviceID) (Content, error)
 	}
 	device, known := h.proven[sender]
 	if !known {
-		proof, err := h.epoch.Tree.Proof(sender)
+		proof, err := h.epoch.proof(sender)
 		if err != nil {
 			return Content{}, err
 		}
@@ -214,6 +227,10 @@ func (p *past) store(list []pastMessage) error {
 		} else {
 			p.report.Messages++
 		}
+		if seq := one.entry.Seq; p.from == 0 || seq < p.from {
+			p.from = seq
+		}
+		p.last = max(p.last, one.entry.Seq)
 	}
 	return nil
 }
@@ -234,6 +251,9 @@ func (p *past) storeOne(tx Tx, r *room, one *pastMessage) (bool, error) {
 	}
 	if err := tx.Put(TableLog, key, packRow(&line)); err != nil {
 		return false, err
+	}
+	if p.reader && r.State == RoomReading {
+		r.hears(said, e.AcceptedAt)
 	}
 	a := &applier{d: p.d, tx: tx, r: r, e: e, line: line}
 	return true, a.saidBefore(said)
@@ -264,27 +284,4 @@ func (a *applier) saidBefore(m *Message) error {
 		m.Problem = "is about a message that is not here, or not its author's"
 	}
 	return a.keep(m)
-}
-
-// finish notes how far a reader has read.
-func (p *past) finish() error {
-	if !p.reader {
-		return nil
-	}
-	head := p.ledger.Head()
-	return p.d.change(p.room, func(_ Tx, r *room) error {
-		if head.Seq < r.Seq {
-			return nil
-		}
-		r.Seq, r.Hash, r.Time, r.Epoch, r.moved = head.Seq, head.Hash, head.Time, head.Epoch, true
-		r.Suite = uint16(p.ledger.Past().Context.CipherSuite)
-		r.Devices, r.policy, r.Policy = p.ledger.Members(), p.ledger.Policy(), encodedPolicyOf(p.ledger)
-		r.tell(Event{Kind: EventRoom})
-		return nil
-	})
-}
-
-func encodedPolicyOf(l *groups.Ledger) []byte {
-	p := l.Policy()
-	return encodedPolicy(&p)
 }

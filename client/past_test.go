@@ -464,6 +464,7 @@ func TestReadersReadWithoutALeaf(t *testing.T) {
 		settle()
 		rolf.reads(4, 2)
 		h.set(func() { h.hostile = false })
+		settle()
 		if _, err := rolf.FetchPast(t.Context(), ops, nil); err == nil {
 			t.Error("the gateway gives a room without readers to one")
 		}

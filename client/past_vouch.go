@@ -103,7 +103,7 @@ func (c *chain) anchors(from ...int) []int {
 
 // proven is an epoch's record with what shows that its author was there.
 func (e *pastEpoch) proven() (groups.Proven, error) {
-	proof, err := e.Tree.Proof(leafIndex(e.Record))
+	proof, err := e.proof(leafIndex(e.Record))
 	if err != nil {
 		return groups.Proven{}, err
 	}

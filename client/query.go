@@ -1,11 +1,13 @@
 package client
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"parley/groups"
 	"parley/mls/suite"
+	"parley/mls/tree"
 	"parley/mls/wire"
 )
 
@@ -59,6 +61,7 @@ func (r *room) info(user groups.UserID) RoomInfo {
 		KeyMade: millis(r.KeyMade), KeyMessages: r.KeyMessages, KeyMaker: r.KeyMaker, Last: millis(r.Last),
 		Unread: r.Unread, Outbox: r.unsent(), Read: r.Read, Alarms: slices.Clone(r.Alarms), Parked: r.parked, Leaving: r.Leaving,
 	}
+	info.Sealed = maps.Clone(r.Sealed)
 	info.KeyEnds, info.KeyDenied, info.KeyProblem = r.keyEnd(), r.Keys.Denied, r.Keys.Bad
 	if info.Outbox > 0 {
 		info.Waiting = r.hold.why
@@ -131,7 +134,7 @@ func (d *Device) Members(id groups.RoomID) ([]Member, error) {
 		return nil, notIn(id)
 	}
 	if r.State == RoomReading {
-		return nil, readingError(id)
+		return d.readable(r)
 	}
 	if r.State == RoomClosed {
 		return nil, closedError(id, r.Why)
@@ -139,8 +142,13 @@ func (d *Device) Members(id groups.RoomID) ([]Member, error) {
 	if err := d.viewGroup(r); err != nil {
 		return nil, err
 	}
-	list := make([]Member, 0, r.Devices)
-	for i, b := range r.group.Tree().Members() {
+	return d.membersOf(r, r.group.Tree())
+}
+
+// membersOf lists the devices in a room's tree, by name.
+func (d *Device) membersOf(r *room, t *tree.Tree) ([]Member, error) {
+	list := make([]Member, 0, t.Size())
+	for i, b := range t.Members() {
 		leaf, err := wire.Unmarshal[wire.LeafNode](b)
 		if err != nil {
 			return nil, err

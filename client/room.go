@@ -46,6 +46,9 @@ type roomRow struct {
 	Surveyed bool              // Known has been filled
 	Leaving  bool              // we have asked to be removed
 	Watch    watchRow          `json:",omitzero"`
+	// Sealed counts the messages of a room that is read that can not be read, by
+	// why not.
+	Sealed map[string]int `json:",omitempty"`
 }
 
 // maxGone bounds roomRow.Gone and Known. When it is reached, devices are no
@@ -75,6 +78,8 @@ type room struct {
 	untold   int              // how often services may still be told of this device's key
 	ordered  bool             // the hub has said that the create entry is in the log
 	events   []Event          // to be told when the transaction is durable
+	reading  *reading         // if it is read without being a member; nil until needed
+	fault    *Alarm           // why it is parked, if it is read
 }
 
 // newRoom makes a room of its row.
@@ -160,7 +165,7 @@ func (d *Device) reload(tx Tx, r *room) error {
 		return err
 	}
 	fresh.parked, fresh.hold, fresh.ordered, fresh.trail, fresh.untold = r.parked, r.hold, r.ordered, r.trail, r.untold
-	fresh.hanging = r.hanging
+	fresh.hanging, fresh.fault = r.hanging, r.fault
 	*r = *fresh
 	return nil
 }

@@ -67,6 +67,9 @@ type RoomInfo struct {
 	Alarms        []Alarm    // the first maxAlarms
 	Parked        bool       // the log can not be followed now: see Alarms
 	Leaving       bool       // this device has asked to be removed
+	// Sealed counts the messages that this device has and can not read, by why
+	// not: of a room that it reads without being a member.
+	Sealed map[string]int
 }
 
 // maxAlarms bounds the alarms kept with a room; the first ones are kept.

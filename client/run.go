@@ -92,6 +92,7 @@ func (d *Device) runSession(ctx context.Context) error {
 	defer d.ends(s)
 	for _, work := range []func(context.Context, *session) error{
 		d.renew, d.tail, d.send, d.ack, d.upkeep, d.warden, d.announcer,
+		d.follow, d.opener,
 	} {
 		g.Go(func() error { return work(ctx, s) })
 	}
@@ -161,7 +162,7 @@ func (d *Device) wait(ctx context.Context, done func() (bool, error)) error {
 // CaughtUp waits until everything that was at the gateway has been read. Run
 // has to be running.
 func (d *Device) CaughtUp(ctx context.Context) error {
-	err := d.wait(ctx, func() (bool, error) { return d.session != nil && d.session.caughtUp, nil })
+	err := d.wait(ctx, func() (bool, error) { return d.session != nil && d.session.caughtUp && d.session.readUp, nil })
 	if err != nil {
 		return fmt.Errorf("wait for the gateway: %w", err)
 	}
@@ -177,7 +178,7 @@ func (d *Device) Flush(ctx context.Context) error {
 		var stuck error
 		for _, r := range d.rooms {
 			switch {
-			case r.State == RoomClosed || r.unsent() == 0:
+			case r.State == RoomClosed || r.State == RoomReading || r.unsent() == 0:
 			case r.hold.stuck == nil:
 				return false, nil
 			default:

@@ -27,6 +27,8 @@ type session struct {
 	asked    map[groups.RoomID]int       // shut, when it was asked again
 	early    map[groups.RoomID]bool      // rooms with a Welcome that waits
 	over     map[groups.RoomID]bool      // rooms of whose stay no more comes
+	readUp   bool                        // what was there of rooms that are read has been read
+	closed   map[groups.RoomID]time.Time // when the gateway would not give a room that is read
 	looked   bool                        // for members that are to be out, in all rooms
 
 	// Channels of one: who is poked looks at everything again.
@@ -35,6 +37,8 @@ type session struct {
 	wakeWork chan struct{} // there is upkeep to do
 	wakeTail chan struct{} // the tail has to be opened again
 	wakeTell chan struct{} // a key is to be announced
+	wakeRead chan struct{} // the tail of rooms that are read has to be opened again
+	wakeOpen chan struct{} // there is something to be opened with keys of others
 }
 
 func newSession(link Link) *session {
@@ -48,8 +52,10 @@ func newSession(link Link) *session {
 		asked:  make(map[groups.RoomID]int),
 		early:  make(map[groups.RoomID]bool),
 		over:   make(map[groups.RoomID]bool),
+		closed: make(map[groups.RoomID]time.Time),
 
 		wakeSend: one(), wakeAck: one(), wakeWork: one(), wakeTail: one(), wakeTell: one(),
+		wakeRead: one(), wakeOpen: one(),
 	}
 }
 

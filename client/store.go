@@ -59,6 +59,7 @@ const (
 	TableBlobs                    // pieces of files to be uploaded
 	TableKeys                     // key records, by epoch
 	TablePast                     // messages from before our time that are not opened yet
+	TableReading                  // what is known of a room that is read without being a member
 	NumTables
 )
 
@@ -66,7 +67,7 @@ const (
 func (t Table) String() string {
 	names := [...]string{
 		"identity", "key_packages", "rooms", "groups", "pending", "log",
-		"messages", "ids", "outbox", "wishes", "blobs", "keys", "past",
+		"messages", "ids", "outbox", "wishes", "blobs", "keys", "past", "reading",
 	}
 	if t < NumTables {
 		return names[t]

@@ -42,8 +42,22 @@ var errReopen = errors.New("open the stream again")
 // tailOnce reads one stream to its end. It returns nil if another one is to be
 // opened: the gateway has ended it, or cursors have changed.
 func (d *Device) tailOnce(ctx context.Context, s *session) error {
+	req := &devicev1.TailRequest{Cursors: d.cursors(), AllRooms: true, Follow: true}
+	return d.stream(ctx, s, streaming{req: req, wake: s.wakeTail, take: d.receive})
+}
+
+// A streaming is a stream of entries and what is done with it.
+type streaming struct {
+	req  *devicev1.TailRequest
+	wake chan struct{} // ends it, so that it is opened again
+	take func(context.Context, *session, *devicev1.TailResponse) error
+}
+
+// stream reads one stream to its end, which is no error if another one is to be
+// opened.
+func (d *Device) stream(ctx context.Context, s *session, t streaming) error {
 	g, ctx := errgroup.WithContext(ctx)
-	stream, err := s.link.Tail(ctx, &devicev1.TailRequest{Cursors: d.cursors(), AllRooms: true, Follow: true})
+	stream, err := s.link.Tail(ctx, t.req)
 	if err != nil {
 		return err
 	}
@@ -52,7 +66,7 @@ func (d *Device) tailOnce(ctx context.Context, s *session) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-s.wakeTail:
+		case <-t.wake:
 			return errReopen
 		}
 	})
@@ -65,7 +79,7 @@ func (d *Device) tailOnce(ctx context.Context, s *session) error {
 			if err != nil {
 				return err
 			}
-			if err := d.receive(ctx, s, resp); err != nil {
+			if err := t.take(ctx, s, resp); err != nil {
 				return err
 			}
 		}
@@ -244,7 +258,7 @@ func (d *Device) receiveClosed(s *session, c *devicev1.RoomClosed) error {
 // one session.
 const maxShut = 20
 
-// askAgain opens the tail again if a room is not served.
+// askAgain opens the tails again if a room is not served.
 func (d *Device) askAgain(s *session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -252,6 +266,11 @@ func (d *Device) askAgain(s *session) {
 		if r := d.rooms[id]; r != nil && r.State == RoomLive && !r.parked && often <= maxShut && often != s.asked[id] {
 			s.asked[id] = often
 			poke(s.wakeTail)
+		}
+	}
+	for _, since := range s.closed {
+		if !d.cfg.Now().Before(since.Add(reopenShut)) {
+			poke(s.wakeRead)
 		}
 	}
 }
