@@ -69,6 +69,9 @@ room that needs all of its CoIs, export from the service of each into one file.`
 }
 
 func (f *exportFlags) run(cmd *cobra.Command, c *caseFile) error {
+	if err := c.ready(); err != nil { // the service says no to all alike, here it can be told
+		return err
+	}
 	name, err := coi.ParseName(c.CoI)
 	if err != nil {
 		return err
@@ -108,6 +111,18 @@ func (f *exportFlags) run(cmd *cobra.Command, c *caseFile) error {
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%d keys in %s, %d were denied: the unwrap service's log says why\n", opened, f.out, denied)
 	return nil
+}
+
+// ready says what a case still lacks, as far as its file shows.
+func (c *caseFile) ready() error {
+	by, err := c.ApprovedBy(c.approvals)
+	if err != nil {
+		return err
+	}
+	if len(by) < int(c.Threshold) {
+		return fmt.Errorf("case %s has %d approvals, it needs %d: parley-pki case approve", c.Name(), len(by), c.Threshold)
+	}
+	return c.Check(time.Now())
 }
 
 // exportRoom asks for the keys of one room, in batches.

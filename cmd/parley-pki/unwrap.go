@@ -70,7 +70,8 @@ func (t *tool) unwrap(cmd *cobra.Command, f *serviceFlags) error {
 	if len(ring.Names()) == 0 {
 		log.Warn("no CoI key is here yet: make one with parley-pki coi request")
 	}
-	return f.run(cmd, running{realm: realm, handler: u.Handler()})
+	watch := &service.CertificateWatch{Site: realm.Site(), Trust: realm.Trust, Keys: c.Keys, Logger: log}
+	return f.run(cmd, running{realm: realm, handler: u.Handler(), background: watch.Run})
 }
 
 func (t *tool) unwrapInitCommand() *cobra.Command {

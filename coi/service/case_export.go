@@ -75,7 +75,7 @@ func (u *Unwrap) Export(ctx context.Context, req *connect.Request[unwrapv1.Expor
 		u.logCaseRefusal(ctx, x, err)
 		if !x.approved { // whoever shows no case in force learns nothing of approvers and keys
 			u.holdBack(ctx, u.now().Sub(x.now))
-			err = errors.New("see who has approved it with parley-pki case show; the service's log says more")
+			err = errors.New("parley-pki case show says who has approved it, the service's log says why")
 		}
 		return nil, refuse(connect.CodePermissionDenied, "this case is not opened here: %v", err)
 	}
