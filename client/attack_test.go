@@ -8,6 +8,7 @@ import (
 
 	devicev1 "parley/api/device/v1"
 	"parley/client"
+	"parley/coi/wrap"
 	"parley/groups"
 )
 
@@ -244,4 +245,49 @@ func TestS1S14_AStapledStatusIsEnough(t *testing.T) {
 			t.Errorf("the record says nothing of the status: %+v", r)
 		}
 	})
+}
+
+// "Compromise of a CoI key is not rotation: all generations wrapped to it are
+// exposed; the UI must say which", and a new one is forced.
+func TestS20_WhatAStolenKeyOpensIsListed(t *testing.T) {
+	simKeys(t, func(t *testing.T, h *hub, c *communities) {
+		alice := h.device("alice/laptop")
+		c.room(alice, nil, finance, legal)
+		alice.rekey()
+		stolen := c.list[finance].keys[0]
+		c.revoke(finance)
+		fresh := c.addKey(finance)
+		rounds()
+		if k := alice.key(); k.Epoch != 2 || k.Reason != groups.KeyCertificateReplaced {
+			t.Errorf("after the theft the key is %+v", k)
+		}
+		serials := func(k *coiKey) (epochs []groups.Epoch) {
+			for _, key := range must(alice.Keys(ops)) {
+				opens := c.opens(k, must(groups.ParseKeyRecord(must(alice.ExportKeys(ops))[key.Epoch].Record)))
+				if key.WrappedTo(k.cert.SerialNumber.Bytes()) != opens {
+					t.Errorf("epoch %d: listed %v, opens %v", key.Epoch, !opens, opens)
+				}
+				if opens {
+					epochs = append(epochs, key.Epoch)
+				}
+			}
+			return epochs
+		}
+		if got := serials(stolen); !slices.Equal(got, []groups.Epoch{0, 1}) {
+			t.Errorf("the stolen key opens epochs %v", got)
+		}
+		if got := serials(fresh); !slices.Equal(got, []groups.Epoch{2}) {
+			t.Errorf("the new key opens epochs %v", got)
+		}
+		if got := serials(c.list[legal].keys[0]); len(got) != 3 {
+			t.Errorf("the other community opens epochs %v", got)
+		}
+	}, finance, legal)
+}
+
+// opens says whether a community's private key opens a record's envelope.
+func (c *communities) opens(k *coiKey, r *groups.KeyRecord) bool {
+	binding := wrap.Binding{Room: string(r.Room), Epoch: uint64(r.Epoch), KeyID: r.KeyID, Recipients: r.BindingHash()}
+	_, err := wrap.Open(r.Envelope, wrap.Key{Certificate: k.cert, Private: k.private, PQ: k.quantum}, binding)
+	return err == nil
 }

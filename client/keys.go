@@ -1,9 +1,11 @@
 package client
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"parley/groups"
@@ -23,6 +25,14 @@ type KeyInfo struct {
 	Prev       groups.Hash // the record before, zero for the first
 	Seq        groups.Seq  // of the entry it came with
 	Bad        string      // why it is not to be used
+}
+
+// WrappedTo says whether the key was wrapped to a community's certificate, by its
+// serial: whoever has that certificate's private key, and the room's log, can read
+// what was said under it.
+func (k *KeyInfo) WrappedTo(serial []byte) bool {
+	want := bytes.TrimLeft(serial, "\x00")
+	return slices.ContainsFunc(k.Recipients, func(r groups.CoIRecipient) bool { return bytes.Equal(bytes.TrimLeft(r.Serial, "\x00"), want) })
 }
 
 // Key describes the key that a room is using now; NotFound if the room wraps its

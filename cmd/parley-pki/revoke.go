@@ -80,6 +80,10 @@ all of that person's devices.`,
 			revoked, err := ca.Revoke(args[0], why, time.Now())
 			for _, r := range revoked {
 				fmt.Fprintf(cmd.OutOrStdout(), "Revoked %s, serial %s, at %s: %s.\n", r.Name, r.Serial, when(r.At), r.Reason)
+				if n, err := coi.ParseName(r.Name); err == nil && n.Purpose == coi.CoI && why == coi.KeyCompromise {
+					fmt.Fprintf(cmd.OutOrStdout(), "Whoever has its key and the rooms' logs reads what was wrapped to it, also from now on: members list it with\n"+
+						"  parley keys history ROOM --serial %s\n", r.Serial)
+				}
 			}
 			if err == nil && len(revoked) == 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s was revoked before: nothing was changed.\n", args[0])

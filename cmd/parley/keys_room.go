@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,22 +110,30 @@ func (s *session) recipients(k *client.KeyInfo) error {
 }
 
 func keysHistoryCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var serial string
+	cmd := &cobra.Command{
 		Use:   "history ROOM",
 		Short: "List the keys of a room: who made each, when, why and for whom",
 		Long: `History lists the records of a room's keys, oldest first: those since this device
 joined, and the older ones too once parley history has fetched them.
 
+With --serial it lists the keys that were wrapped to one certificate of a community: if
+its private key was stolen, whoever has it and the room's log can read what was said
+under these, and a new key does not undo that.
+
 With --json it prints an array of keys. ` + keyHelp,
+		Example:           "  parley keys history ops\n  parley keys history ops --serial 5c1f0a",
 		Args:              arguments(1, 1, "a room"),
 		ValidArgsFunction: completeRooms(a, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return a.offline(func(s *session) error { return s.keyHistory(args[0]) })
+			return a.offline(func(s *session) error { return s.keyHistory(args[0], serial) })
 		},
 	}
+	cmd.Flags().StringVar(&serial, "serial", "", "only keys wrapped to the certificate with this serial, in hex")
+	return cmd
 }
 
-func (s *session) keyHistory(name string) error {
+func (s *session) keyHistory(name, serial string) error {
 	room, err := s.room(name)
 	if err != nil {
 		return err
@@ -132,6 +141,15 @@ func (s *session) keyHistory(name string) error {
 	keys, err := s.Keys(room)
 	if err != nil {
 		return err
+	}
+	none := s.names.Room(room) + " wraps its keys to no community"
+	if serial != "" {
+		of, err := hex.DecodeString(fmt.Sprintf("%0*s", len(serial)+len(serial)%2, serial))
+		if err != nil {
+			return usagef("--serial %q: write it as parley keys %s shows it", serial, name)
+		}
+		keys = slices.DeleteFunc(keys, func(k client.KeyInfo) bool { return !k.WrappedTo(of) })
+		none = "no key of " + s.names.Room(room) + " that this device knows was wrapped to that certificate"
 	}
 	list := make([]keyJSON, len(keys))
 	t := newTable("EPOCH", "MADE", "BY", "WHY", "FOR", "KEY", "")
@@ -151,7 +169,7 @@ func (s *session) keyHistory(name string) error {
 	if s.app.json {
 		return s.app.printJSON(list)
 	}
-	return t.print(s.app, s.names.Room(room)+" wraps its keys to no community")
+	return t.print(s.app, none)
 }
 
 func keysFlagCommand(a *app) *cobra.Command {
