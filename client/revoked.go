@@ -23,9 +23,12 @@ const (
 	// statusEvery is how often the certificates of a room's members are asked
 	// about.
 	statusEvery = 5 * time.Minute
-	// cutEvery is how often communities are asked which of a room's bots are cut
-	// off.
-	cutEvery = 30 * time.Second
+	// cutEvery is how often, at most, communities are asked which of a small room's
+	// bots are cut off. It grows by cutShare for each device, up to statusEvery: so
+	// the services of a room are asked some ten times a second, whatever its size
+	// up to thousands.
+	cutEvery = 10 * time.Second
+	cutShare = 100 * time.Millisecond
 	// maxStatusRound bounds the certificates of a room that are asked about in one
 	// round; the next round goes on where it ended.
 	maxStatusRound = 8
@@ -51,8 +54,9 @@ type watchRow struct {
 }
 
 // due says what of a room is to be asked about now.
-func (w *watchRow) due(now time.Time) (status, cuts bool) {
-	return !now.Before(millis(w.Status).Add(statusEvery)), w.Bots && !now.Before(millis(w.Cut).Add(cutEvery))
+func (w *watchRow) due(devices int, now time.Time) (status, cuts bool) {
+	every := min(cutEvery+time.Duration(devices)*cutShare, statusEvery)
+	return !now.Before(millis(w.Status).Add(statusEvery)), w.Bots && !now.Before(millis(w.Cut).Add(every))
 }
 
 // A seat is a member that may have to go.
@@ -107,7 +111,7 @@ func (d *Device) suspects(id groups.RoomID) (q *suspicion, err error) {
 	r := d.rooms[id]
 	idle := r == nil || r.State != RoomLive
 	if !idle {
-		status, cuts := r.Watch.due(now)
+		status, cuts := r.Watch.due(r.Devices, now)
 		idle = !status && !cuts
 	}
 	d.mu.Unlock()
@@ -123,7 +127,7 @@ func (d *Device) suspects(id groups.RoomID) (q *suspicion, err error) {
 			return err
 		}
 		q = &suspicion{policy: r.policy}
-		status, cuts := r.Watch.due(now)
+		status, cuts := r.Watch.due(r.Devices, now)
 		first := r.Watch.Status == 0
 		if (cuts || first) && len(r.policy.CoIs) > 0 {
 			q.bots = d.seats(r, slices.Sorted(maps.Keys(r.roster().bots)))

@@ -141,9 +141,19 @@ func (s *session) goOnline(ctx context.Context) {
 	}()
 }
 
+// parting is how long a command that has done its work stays online, at most, to
+// remove from its rooms who was revoked or cut off. Mostly there is nobody to be
+// asked about, or that was done a moment ago: then it does not stay at all.
+const parting = 2 * time.Second
+
 // close ends Run, waits for it, and closes the store.
 func (s *session) close() error {
 	if s.stop != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), parting)
+		if err := s.LookedAround(ctx); err != nil {
+			s.app.log().Debug("look for who is to be out", "error", err)
+		}
+		cancel()
 		s.stop()
 		<-s.ended
 	}

@@ -40,7 +40,7 @@ func (d *demo) communitySteps() []demoStep {
 		{"alpha's finance certificate is revoked: sending is denied", d.revokeCommunity},
 		{"finance is certified anew: sending goes on by itself", d.replaceCommunity},
 		{"a key that has ended seals nothing; alice makes another", d.staleKey},
-		{"a bot that may read is cut off at the unwrap service", d.cutBot},
+		{"a bot is cut off: the next device online removes it", d.cutBot},
 		{"two approvers open a case: three messages, and no others", d.openCase},
 		{"openssl opens the same envelope by hand", d.breakGlass},
 		{"the history of the room's keys verifies offline", d.verifyKeys},
@@ -234,44 +234,6 @@ func (d *demo) staleKey(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the record says that the key was made because %s", key.Reason)
 	}
 	return why, nil
-}
-
-func (d *demo) cutBot(ctx context.Context) (string, error) {
-	bot := d.person(d.alpha, "archiver", "main")
-	bot.bot = true
-	if err := bot.enrol(ctx); err != nil {
-		return "", err
-	}
-	reader := d.inVault(bot)
-	reader.room += "@" + string(d.alpha.name)
-	room := "mimi://" + string(d.alpha.name) + "/r/" + vault
-	if _, err := d.exec(ctx, d.pki, "entitle", "grant", "--dir", d.finance.dir("unwrap"), "--coi", d.finance.name, string(bot.id()), "--room", room); err != nil {
-		return "", err
-	}
-	var before, after pastJSON
-	d.story.ran(append([]string{"parley"}, reader.words([]string{"history", reader.room, "--reader"})...)...)
-	if err := reader.ask(ctx, &before, "history", reader.room, "--reader"); err != nil {
-		return "", err
-	}
-	if before.Messages < len(vaultLines) {
-		return "", fmt.Errorf("the bot reads %d messages: %v", before.Messages, before.Why)
-	}
-	if _, err := d.exec(ctx, d.pki, "bots", "cut", "--dir", d.finance.dir("unwrap"), string(bot.id())); err != nil {
-		return "", err
-	}
-	if err := d.inVault(d.laptop).say(ctx, "the bot is gone"); err != nil {
-		return "", err
-	}
-	if err := reader.ask(ctx, &after, "history", reader.room, "--reader"); err != nil {
-		return "", err
-	}
-	if after.Messages != 0 || after.Unreadable == 0 {
-		return "", fmt.Errorf("the bot that was cut off opens %d messages", after.Messages)
-	}
-	if _, err := d.exec(ctx, d.pki, "bots", "proof", "--dir", d.finance.dir("unwrap"), string(bot.id())); err != nil {
-		return "", err
-	}
-	return faint(fmt.Sprintf("%d messages before, none after; the log of the unwrap service proves it", before.Messages)), nil
 }
 
 func (d *demo) verifyKeys(ctx context.Context) (string, error) {
