@@ -21,11 +21,11 @@ type proofs map[string][]string
 
 var (
 	// testNamed is a Go test of requirements: TestE16_RemovedRecordIsFound,
-	// or TestE19E20_... for two of them.
-	testNamed = regexp.MustCompile(`(?m)^func Test((?:[EJ][0-9]+)+)_(\w+)\(`)
+	// or TestE19A3_... for two of them.
+	testNamed = regexp.MustCompile(`(?m)^func Test((?:[AEJSW][0-9]+)+)_(\w+)\(`)
 	// scriptNamed is a script of the real programs: e17_one_admin.txtar.
-	scriptNamed = regexp.MustCompile(`^((?:[ej][0-9]+)+)_\w+\.txtar$`)
-	requireID   = regexp.MustCompile(`[EJej][0-9]+`)
+	scriptNamed = regexp.MustCompile(`^((?:[aejsw][0-9]+)+)_\w+\.txtar$`)
+	requireID   = regexp.MustCompile(`[AEJSWaejsw][0-9]+`)
 )
 
 // prove lists the tests that are named for requirements.
@@ -64,6 +64,18 @@ func prove(tree fs.FS) (proofs, error) {
 	return found, err
 }
 
+// requirementLists are the parts of the page.
+var requirementLists = []struct {
+	title, what string
+	rows        []requirement
+}{
+	{"Encryption by Community of Interest", "what holds", encryptionRequirements},
+	{"Who controls the keys", "what holds", controlRequirements},
+	{"What is read in an envelope", "what holds", envelopeRequirements},
+	{"Whether a certificate is revoked", "what holds", statusRequirements},
+	{"Attacks", "what is tried, and fails", attackRequirements},
+}
+
 // requirementsPage renders docs/requirements.md. It fails on a test that is
 // named for a requirement that does not exist.
 func requirementsPage(tree fs.FS) (string, error) {
@@ -73,14 +85,8 @@ func requirementsPage(tree fs.FS) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString(requirementsHead)
-	for _, list := range []struct {
-		title string
-		rows  []requirement
-	}{
-		{"Encryption by Community of Interest", encryptionRequirements},
-		{"Who controls the keys", controlRequirements},
-	} {
-		fmt.Fprintf(&b, "\n## %s\n\n| id | what holds | tests |\n|---|---|---|\n", list.title)
+	for _, list := range requirementLists {
+		fmt.Fprintf(&b, "\n## %s\n\n| id | %s | tests |\n|---|---|---|\n", list.title, list.what)
 		for _, r := range list.rows {
 			tests := found[r.id]
 			slices.Sort(tests)

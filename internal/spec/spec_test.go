@@ -55,6 +55,26 @@ func TestProofs(t *testing.T) {
 	}
 }
 
+// TestEveryLineHasATest: what nothing proves is not claimed.
+func TestEveryLineHasATest(t *testing.T) {
+	found, err := prove(os.DirFS(filepath.Join("..", "..")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, list := range requirementLists {
+		for _, r := range list.rows {
+			if len(found[r.id]) == 0 {
+				t.Errorf("%s (%s) has no test that is named for it", r.id, r.text)
+			}
+			if seen[r.id] {
+				t.Errorf("%s stands there twice", r.id)
+			}
+			seen[r.id] = true
+		}
+	}
+}
+
 // firstDifference shows the first line in which two texts differ.
 func firstDifference(have, want string) string {
 	h, w := strings.Split(have, "\n"), strings.Split(want, "\n")
