@@ -91,6 +91,9 @@ func (r *Realm) checkKeys(foreign map[string]string) error {
 		if e.IsDir() {
 			return nil
 		}
+		if linked(path, e) {
+			return errApart("%s leads to another directory, in which nobody has looked for keys: put what is needed here, and remove it", path)
+		}
 		if files++; files > maxFiles {
 			return fmt.Errorf("%s has more than %d files: it can not be looked through for keys that should not be there", r.path, maxFiles)
 		}
@@ -114,6 +117,16 @@ func (r *Realm) checkKeys(foreign map[string]string) error {
 	})
 }
 
+// linked says whether a name leads to a directory elsewhere, which the walk does
+// not follow.
+func linked(path string, e fs.DirEntry) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // mayHold says whether a role may have a private key in a file.
 func (r *Realm) mayHold(rel string) bool {
 	for _, pattern := range ownKeys[r.role] {
@@ -128,7 +141,13 @@ func (r *Realm) mayHold(rel string) bool {
 // it holds any private key at all.
 func publicKeys(path string) (publics []string, found bool) {
 	data, err := readSmall(path, maxKeyLook)
-	if err != nil || !bytes.Contains(data, []byte("PRIVATE")) {
+	if err != nil {
+		return nil, false
+	}
+	if spki, err := publicOf(data); err == nil { // DER
+		return []string{string(spki)}, true
+	}
+	if !bytes.Contains(data, []byte("PRIVATE")) {
 		return nil, false
 	}
 	found = bytes.HasPrefix(data, []byte("PRIVATE+KEY+")) // of a note signer
@@ -147,15 +166,22 @@ func publicKeys(path string) (publics []string, found bool) {
 	}
 }
 
-// publicOf returns the SubjectPublicKeyInfo of a private key in PKCS #8.
+// publicOf returns the SubjectPublicKeyInfo of a private key in PKCS #8, or in the
+// older forms that openssl writes.
 func publicOf(der []byte) ([]byte, error) {
+	var signer crypto.Signer
 	key, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
+	if err == nil {
+		var ok bool
+		if signer, ok = key.(crypto.Signer); !ok {
+			return nil, errors.New("not a key that signs")
+		}
+	} else if old, ecErr := x509.ParseECPrivateKey(der); ecErr == nil {
+		signer = old
+	} else if old, rsaErr := x509.ParsePKCS1PrivateKey(der); rsaErr == nil {
+		signer = old
+	} else {
 		return nil, err
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, errors.New("not a key that signs")
 	}
 	return x509.MarshalPKIXPublicKey(signer.Public())
 }

@@ -1,7 +1,11 @@
 package service
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,6 +100,43 @@ func TestE17_NoRoleHoldsTheKeyOfAnother(t *testing.T) {
 		if err := r.CheckApart(); err == nil {
 			t.Errorf("%s: the CoI CA's key as the key of a CoI", role)
 		}
+	}
+}
+
+// TestE17_KeysAreFoundInWhateverForm: in DER, in the forms of before PKCS #8, and
+// in a directory that a link leads to.
+func TestE17_KeysAreFoundInWhateverForm(t *testing.T) {
+	home := t.TempDir()
+	site, err := InitDirectory(filepath.Join(home, "pki"), Plan{Site: "alpha.example"}, time.Now())
+	must(t, err)
+	r := newRealm(t, home, RoleUnwrap, site)
+	must(t, r.CheckApart())
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(ec)
+	must(t, err)
+	sec1, err := x509.MarshalECPrivateKey(ec)
+	must(t, err)
+	for what, data := range map[string][]byte{
+		"pkcs8.der": pkcs8, "sec1.der": sec1, "sec1.pem": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: sec1}),
+	} {
+		must(t, os.WriteFile(r.Path(what), data, fileMode))
+		if err := r.CheckApart(); err == nil || !strings.Contains(err.Error(), "roles are not apart") {
+			t.Errorf("it starts with %s: %v", what, err)
+		}
+		must(t, os.Remove(r.Path(what)))
+	}
+	// One key in two roles, in two forms.
+	must(t, os.WriteFile(r.Path("tls.key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: sec1}), fileMode))
+	must(t, r.CheckApart())
+	must(t, os.WriteFile(r.Path("keys", "finance.1.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), fileMode))
+	if err := r.CheckApart(); err == nil || !strings.Contains(err.Error(), "one key in two roles") {
+		t.Errorf("it starts with one key for HTTPS and for a CoI: %v", err)
+	}
+	must(t, os.Remove(r.Path("keys", "finance.1.key")))
+	must(t, os.Symlink(site.Path(), r.Path("more")))
+	if err := r.CheckApart(); err == nil || !strings.Contains(err.Error(), "leads to another directory") {
+		t.Errorf("it starts with a link to the PKI: %v", err)
 	}
 }
 
