@@ -70,7 +70,7 @@ func (t *tool) unwrap(cmd *cobra.Command, f *serviceFlags) error {
 	if len(ring.Names()) == 0 {
 		log.Warn("no CoI key is here yet: make one with parley-pki coi request")
 	}
-	watch := &service.CertificateWatch{Site: realm.Site(), Trust: realm.Trust, Keys: c.Keys, Logger: log}
+	watch := &service.CertificateWatch{Site: realm.Site(), Trust: realm.Trust, Keys: c.Keys, Status: settings.Status, Logger: log}
 	return f.run(cmd, running{realm: realm, handler: u.Handler(), background: watch.Run})
 }
 

@@ -31,6 +31,7 @@ type CertificateWatch struct {
 	Site   string                        // required
 	Trust  func() (*coi.Trust, error)    // read at each round; required
 	Keys   func() (*KeyRing, error)      // read at each round; required
+	Status map[string]string             // the service's settings of who is asked about devices, by site
 	Client func(*coi.Trust) *http.Client // to the site's services; nil is PeerClient
 	Logger *slog.Logger                  // nil logs nothing
 	Now    func() time.Time              // nil is time.Now
@@ -75,15 +76,18 @@ func (w *CertificateWatch) Problems(ctx context.Context) []string {
 		calls = PeerClient(trust, w.Site, w.now)
 	}
 	defer calls.CloseIdleConnections()
+	var out []string
 	told := map[string]coi.Community{}
 	for _, s := range trust.Sites() {
+		if url := responderOf(&s); url != "" && w.Status[s.Name] == StatusNone {
+			out = append(out, fmt.Sprintf("revoked devices of %s get keys here until parley-pki entitle deny names them: in config.toml, status says \"none\", and the site has a responder at %s", s.Name, url))
+		}
 		if s.Name == w.Site {
 			for _, c := range s.CoIs {
 				told[c.Name] = c
 			}
 		}
 	}
-	var out []string
 	for _, name := range ring.Names() {
 		c, known := told[name]
 		if !known {
@@ -95,6 +99,16 @@ func (w *CertificateWatch) Problems(ctx context.Context) []string {
 		}
 	}
 	return out
+}
+
+// responderOf returns where a site's status is asked for, empty for nowhere.
+func responderOf(s *coi.Site) string {
+	for i := range s.CoIs {
+		if s.CoIs[i].OCSP != "" {
+			return s.CoIs[i].OCSP
+		}
+	}
+	return ""
 }
 
 func (w *CertificateWatch) now() time.Time {

@@ -90,6 +90,12 @@ func TestS19_TheServiceLooksAtItsOwnCertificates(t *testing.T) {
 	hosts["lookup"] = w.l.Handler()
 	w.clock = w.clock.Add(8 * 24 * time.Hour)
 	expect("ended", "shows no certificate in use")
+	watch.Status = map[string]string{"alpha.example": "https://ocsp"}
+	expect("devices are asked about", "shows no certificate in use")
+	watch.Status["alpha.example"] = StatusNone
+	if problems := watch.Problems(context.Background()); len(problems) != 2 || !strings.Contains(problems[0], "revoked devices of alpha.example") {
+		t.Errorf("nobody is asked about devices: %q", problems)
+	}
 	told = nil
 	expect("a CoI that the site does not name", "does not name it")
 }
