@@ -248,7 +248,6 @@ func (a *applier) commit() error {
 
 // entered finishes a commit.
 func (a *applier) entered(next *mls.Group, maker groups.DeviceID, record []byte, e groups.KeyEpoch) error {
-	a.r.leaveEpoch()
 	change, err := a.enter(next, maker)
 	if err != nil {
 		return err

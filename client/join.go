@@ -203,7 +203,7 @@ func (d *Device) enterRoom(in *invitation) error {
 	r := in.fresh
 	if old := d.rooms[in.room]; old != nil { // added again: the history stays
 		r.Read, r.Unread, r.Alarms, r.Last, r.roomRow.Outbox = old.Read, old.Unread, old.Alarms, old.Last, old.roomRow.Outbox
-		r.queue = old.queue
+		r.queue, r.untold = old.queue, old.untold
 	}
 	roster := r.roster()
 	r.Joined, r.Seq, r.Epoch = groups.Seq(in.welcome.Seq), groups.Seq(in.welcome.Seq), groups.Epoch(in.welcome.Epoch)

@@ -40,8 +40,11 @@ func (a *applier) takeRecord(g *mls.Group, b []byte, e groups.KeyEpoch) error {
 	if why != nil {
 		return a.badKey(why)
 	}
+	if err := a.r.keepTrail(a.tx, k); err != nil {
+		return err
+	}
 	if a.line.Device == a.d.id {
-		a.d.announceLater(a.r)
+		return a.d.announceLater(a.tx, a.r, k)
 	}
 	return nil
 }

@@ -123,5 +123,11 @@ func (r *room) joinKey(tx Tx, k *groups.KeyRecord, why error) error {
 	if leaf, ok := r.group.Tree().Leaf(wire.LeafIndex(k.AuthorLeaf)); ok {
 		row.Author, row.Key = certificatesOf(&leaf.Credential), leaf.SignatureKey
 	}
-	return putJSON(tx, TableKeys, seqKey(r.Room, uint64(k.Epoch)), row)
+	if err := putJSON(tx, TableKeys, seqKey(r.Room, uint64(k.Epoch)), row); err != nil || why != nil {
+		return err
+	}
+	if err := r.keepTrail(tx, k); err != nil {
+		return err
+	}
+	return r.sweepTrail(tx, 0) // what an earlier stay has left
 }

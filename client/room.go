@@ -74,8 +74,7 @@ type room struct {
 	reason   groups.KeyReason // of the key that is being made, 0 if the commit tells
 	warrants []groups.Warrant // beside the commit that is being made
 	hanging  *hanging         // a commit without outcome
-	trail    []*groups.Past   // the epochs before, with records, at most maxTrail-1
-	untold   int              // how often services may still be told of this device's key
+	untold   []*announcement  // services that are to be told of this device's key, at most maxUntold
 	ordered  bool             // the hub has said that the create entry is in the log
 	events   []Event          // to be told when the transaction is durable
 	reading  *reading         // if it is read without being a member; nil until needed
@@ -147,6 +146,9 @@ func (d *Device) loadRoom(tx Tx, row roomRow) (*room, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.loadUntold(tx); err != nil {
+		return nil, err
+	}
 	return r, r.loadOutbox(tx)
 }
 
@@ -164,7 +166,7 @@ func (d *Device) reload(tx Tx, r *room) error {
 	if err != nil {
 		return err
 	}
-	fresh.parked, fresh.hold, fresh.ordered, fresh.trail, fresh.untold = r.parked, r.hold, r.ordered, r.trail, r.untold
+	fresh.parked, fresh.hold, fresh.ordered = r.parked, r.hold, r.ordered
 	fresh.hanging, fresh.fault = r.hanging, r.fault
 	*r = *fresh
 	return nil

@@ -46,20 +46,22 @@ type Table uint8
 
 // The tables of a device.
 const (
-	TableIdentity    Table = iota // who the device is: one row
-	TableKeyPackages              // unused key packages, with their private parts
-	TableRooms                    // what is known of a room, its cursor included
-	TableGroups                   // records of a room's MLS group
-	TablePending                  // commits that have left and are not in the log yet
-	TableLog                      // a line for each entry of a room
-	TableMessages                 // what was said, in the order of the log
-	TableIDs                      // where a message is
-	TableOutbox                   // what is to be said
-	TableWishes                   // people to be added
-	TableBlobs                    // pieces of files to be uploaded
-	TableKeys                     // key records, by epoch
-	TablePast                     // messages from before our time that are not opened yet
-	TableReading                  // what is known of a room that is read without being a member
+	TableIdentity      Table = iota // who the device is: one row
+	TableKeyPackages                // unused key packages, with their private parts
+	TableRooms                      // what is known of a room, its cursor included
+	TableGroups                     // records of a room's MLS group
+	TablePending                    // commits that have left and are not in the log yet
+	TableLog                        // a line for each entry of a room
+	TableMessages                   // what was said, in the order of the log
+	TableIDs                        // where a message is
+	TableOutbox                     // what is to be said
+	TableWishes                     // people to be added
+	TableBlobs                      // pieces of files to be uploaded
+	TableKeys                       // key records, by epoch
+	TablePast                       // messages from before our time that are not opened yet
+	TableTrail                      // what shows to an unwrap service that a later key is the room's, by epoch
+	TableAnnouncements              // keys that unwrap services are to be told of
+	TableReading                    // what is known of a room that is read without being a member
 	NumTables
 )
 
@@ -67,7 +69,7 @@ const (
 func (t Table) String() string {
 	names := [...]string{
 		"identity", "key_packages", "rooms", "groups", "pending", "log",
-		"messages", "ids", "outbox", "wishes", "blobs", "keys", "past", "reading",
+		"messages", "ids", "outbox", "wishes", "blobs", "keys", "past", "trail", "announcements", "reading",
 	}
 	if t < NumTables {
 		return names[t]

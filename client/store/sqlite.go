@@ -154,7 +154,9 @@ func (f *File) prepare() error {
 	return f.stmt.prepare(f.conn)
 }
 
-// schema makes the tables of a new file, and refuses a newer one.
+// schema makes the tables that a file does not have yet, all of them in a new
+// one, and refuses a newer file. A table more is no other version: a parley that
+// does not know it leaves it alone.
 func (f *File) schema() error {
 	var version int
 	s, _, err := f.conn.Prepare("PRAGMA user_version")
@@ -167,18 +169,17 @@ func (f *File) schema() error {
 	if err := errors.Join(s.Err(), s.Close()); err != nil {
 		return err
 	}
-	switch version {
-	case schemaVersion:
-		return nil
-	case 0:
-	default:
+	if version != schemaVersion && version != 0 {
 		return fmt.Errorf("store has version %d, this parley knows %d: use a newer parley", version, schemaVersion)
 	}
 	sql := "BEGIN;"
 	for t := range client.NumTables {
-		sql += fmt.Sprintf("CREATE TABLE %s (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;", t)
+		sql += fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;", t)
 	}
-	return f.conn.Exec(sql + fmt.Sprintf("PRAGMA user_version=%d; COMMIT", schemaVersion))
+	if version == 0 {
+		sql += fmt.Sprintf("PRAGMA user_version=%d;", schemaVersion)
+	}
+	return f.conn.Exec(sql + "COMMIT")
 }
 
 // explain turns SQLite's codes into what a person can act on.

@@ -204,6 +204,26 @@ func TestFileKeepsWhatWasWritten(t *testing.T) {
 	}
 }
 
+// A home of an earlier parley lacks the tables that were added since.
+func TestAHomeOfAnEarlierParleyGetsTheNewTables(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	put(t, s, "a")
+	if err := s.conn.Exec("DROP TABLE trail; DROP TABLE announcements"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s = open(t, Config{Dir: dir})
+	defer s.Close()
+	if got := scan(t, s, client.Range{}); len(got) != 1 {
+		t.Errorf("have %q", got)
+	}
+	err := s.Update(func(tx client.Tx) error { return tx.Put(client.TableAnnouncements, []byte("k"), []byte("v")) })
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFileIsCiphertext(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Config{Dir: dir})
