@@ -7,7 +7,6 @@ import (
 	devicev1 "parley/api/device/v1"
 	"parley/coi/wrap"
 	"parley/groups"
-	"parley/mls/suite"
 )
 
 // Flag reports a room's encryption configuration to the security officer of
@@ -80,11 +79,7 @@ func (d *Device) draftFlag(id groups.RoomID, policy *groups.Policy, text string)
 		if f.Text, err = wrap.Seal([]byte(text), to, binding, o); err != nil {
 			return err
 		}
-		cs, err := suite.Lookup(suite.ID(r.Suite))
-		if err != nil {
-			return err
-		}
-		me, err := d.self.Load().mls(cs)
+		me, err := d.identity(r.Suite)
 		if err != nil {
 			return err
 		}

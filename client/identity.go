@@ -139,6 +139,15 @@ func newSelf(row identityRow) (*self, error) {
 	return &self{row.Identity, signer, trust}, nil
 }
 
+// identity is what this device is in the groups of a suite.
+func (d *Device) identity(id uint16) (mls.Identity, error) {
+	cs, err := suite.Lookup(suite.ID(id))
+	if err != nil {
+		return mls.Identity{}, err
+	}
+	return d.self.Load().mls(cs)
+}
+
 // mls returns the identity as a member of a group of a suite.
 func (s *self) mls(cs *suite.Suite) (mls.Identity, error) {
 	key, err := cs.SignatureKeyOf(s.signer)

@@ -6,7 +6,6 @@ import (
 
 	"parley/groups"
 	"parley/mls"
-	"parley/mls/suite"
 	"parley/mls/tree"
 	"parley/mls/wire"
 )
@@ -70,11 +69,7 @@ func (d *Device) makeRecord(next *mls.Group, m making) (*groups.KeyRecord, error
 	if !ok {
 		return nil, &needCertificates{policy: policy}
 	}
-	cs, err := suite.Lookup(suite.ID(context.CipherSuite))
-	if err != nil {
-		return nil, err
-	}
-	me, err := d.self.Load().mls(cs)
+	me, err := d.identity(uint16(context.CipherSuite))
 	if err != nil {
 		return nil, err
 	}

@@ -67,19 +67,14 @@ func checkRecord(g *mls.Group, k *groups.KeyRecord, p *groups.Policy, e groups.K
 // has. It can be told at the start of an epoch only: later the room key is gone,
 // as it should be.
 func checkKeyID(g *mls.Group, k *groups.KeyRecord) error {
-	key, err := g.RoomKey()
+	key, id, err := roomKeyOf(g)
 	if errors.Is(err, mls.ErrRoomKeyGone) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer key.Erase()
-	context := g.GroupContext()
-	id, err := key.ID(&context)
-	if err != nil {
-		return err
-	}
+	key.Erase()
 	if id != k.KeyID {
 		return groups.Errorf(groups.Invalid, "the record of epoch %d of %s commits to another key than its members have", k.Epoch, k.Room)
 	}

@@ -46,16 +46,11 @@ func NewKeyRecord(g *mls.Group, by mls.Identity, w *KeyWrapping) (*groups.KeyRec
 
 // sealRecord puts the room key of g's epoch into a record.
 func sealRecord(record *groups.KeyRecord, g *mls.Group, policy *groups.Policy, to []wrap.Recipient) error {
-	key, err := g.RoomKey()
+	key, id, err := roomKeyOf(g)
 	if err != nil {
 		return err
 	}
 	defer key.Erase()
-	context := g.GroupContext()
-	id, err := key.ID(&context)
-	if err != nil {
-		return err
-	}
 	record.KeyID = id
 	secret := groups.RoomKeyBytes(groups.RoomKey{
 		Suite: key.CipherSuite, SenderDataSecret: key.SenderDataSecret, EncryptionSecret: key.EncryptionSecret,
@@ -63,6 +58,21 @@ func sealRecord(record *groups.KeyRecord, g *mls.Group, policy *groups.Policy, t
 	defer clear(secret)
 	record.Envelope, err = wrap.Seal(secret, to, bindingOf(record), sealOptions(policy))
 	return err
+}
+
+// roomKeyOf returns the room key of g's epoch, to be erased, and what a record
+// commits to it by.
+func roomKeyOf(g *mls.Group) (*mls.RoomKey, groups.Hash, error) {
+	key, err := g.RoomKey()
+	if err != nil {
+		return nil, groups.Hash{}, err
+	}
+	context := g.GroupContext()
+	id, err := key.ID(&context)
+	if err != nil {
+		key.Erase()
+	}
+	return key, id, err
 }
 
 // bindingOf is what the envelope of a record is bound to.

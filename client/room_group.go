@@ -26,11 +26,7 @@ func (d *Device) openGroup(tx Tx, r *room) error {
 	if err != nil {
 		return err
 	}
-	cs, err := suite.Lookup(suite.ID(r.Suite))
-	if err != nil {
-		return err
-	}
-	me, err := d.self.Load().mls(cs)
+	me, err := d.identity(r.Suite)
 	if err != nil {
 		return err
 	}
