@@ -5,12 +5,23 @@ import (
 	"errors"
 
 	"parley/client"
+	"parley/groups"
 )
 
 // caughtUp waits until everything at the gateway has been read, or until Run
 // has given up.
 func (s *session) caughtUp(ctx context.Context) error {
 	return s.await(ctx, s.CaughtUp)
+}
+
+// current finds a room by what a person calls it, and waits until everything at
+// the gateway has been read.
+func (s *session) current(ctx context.Context, name string) (groups.RoomID, error) {
+	room, err := s.room(name)
+	if err != nil {
+		return "", err
+	}
+	return room, s.caughtUp(ctx)
 }
 
 // await runs an act that waits for the device to be online. If the device can

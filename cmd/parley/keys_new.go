@@ -56,14 +56,7 @@ func keyReason(name string) (groups.KeyReason, error) {
 
 // newKey makes a key once the person has accepted for whom.
 func (s *session) newKey(ctx context.Context, name string, why groups.KeyReason, yes bool) error {
-	room, err := s.room(name)
-	if err != nil {
-		return err
-	}
-	if err := s.caughtUp(ctx); err != nil {
-		return err
-	}
-	e, err := s.Inspect(ctx, room)
+	e, err := s.inspect(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -72,10 +65,19 @@ func (s *session) newKey(ctx context.Context, name string, why groups.KeyReason,
 			return err
 		}
 	}
-	if err := s.RekeyFor(ctx, room, why); err != nil {
+	if err := s.RekeyFor(ctx, e.Room, why); err != nil {
 		return err
 	}
-	return s.info(room)
+	return s.info(e.Room)
+}
+
+// inspect describes how a room is encrypted now.
+func (s *session) inspect(ctx context.Context, name string) (*client.Encryption, error) {
+	room, err := s.current(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.Inspect(ctx, room)
 }
 
 // agree shows the configuration and asks.
@@ -117,14 +119,7 @@ With --json it prints {"room","epoch","suite","mode","history","post_quantum","s
 		ValidArgsFunction: completeRooms(a, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.online(cmd.Context(), func(ctx context.Context, s *session) error {
-				room, err := s.room(args[0])
-				if err != nil {
-					return err
-				}
-				if err := s.caughtUp(ctx); err != nil {
-					return err
-				}
-				e, err := s.Inspect(ctx, room)
+				e, err := s.inspect(ctx, args[0])
 				if err != nil {
 					return err
 				}

@@ -187,11 +187,8 @@ With --json it prints {"room","seq"}.`,
 		ValidArgsFunction: completeRooms(a, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.online(cmd.Context(), func(ctx context.Context, s *session) error {
-				room, err := s.room(args[0])
+				room, err := s.current(ctx, args[0])
 				if err != nil {
-					return err
-				}
-				if err := s.caughtUp(ctx); err != nil {
 					return err
 				}
 				seq, err := s.Flag(ctx, room, args[1])

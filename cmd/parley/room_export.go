@@ -41,11 +41,8 @@ history.`,
 }
 
 func (s *session) exportLog(ctx context.Context, name, path string) error {
-	room, err := s.room(name)
+	room, err := s.current(ctx, name)
 	if err != nil {
-		return err
-	}
-	if err := s.caughtUp(ctx); err != nil {
 		return err
 	}
 	var to io.Writer = s.app.out
