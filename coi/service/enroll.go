@@ -88,12 +88,18 @@ func NewEnroll(c Config) (*Enroll, error) {
 func (e *Enroll) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(enrollv1connect.NewEnrollServiceHandler(e, connect.WithReadMaxBytes(maxMessage)))
+	return atOnce(e.calls, mux)
+}
+
+// atOnce serves as many calls at once as calls has room for, of maxMessage bytes
+// each at most; who comes when it is full is told to try again.
+func atOnce(calls chan struct{}, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case e.calls <- struct{}{}:
-			defer func() { <-e.calls }()
+		case calls <- struct{}{}:
+			defer func() { <-calls }()
 			r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
-			mux.ServeHTTP(w, r)
+			h.ServeHTTP(w, r)
 		default:
 			http.Error(w, "too many calls at once, try again", http.StatusServiceUnavailable)
 		}

@@ -100,16 +100,7 @@ func (l *Lookup) Handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case l.calls <- struct{}{}:
-			defer func() { <-l.calls }()
-			r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
-			mux.ServeHTTP(w, r)
-		default:
-			http.Error(w, "too many calls at once, try again", http.StatusServiceUnavailable)
-		}
-	})
+	return atOnce(l.calls, mux)
 }
 
 // Lookup returns the certificates of CoIs.
