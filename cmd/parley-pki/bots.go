@@ -95,12 +95,9 @@ certificate with parley-pki revoke.`,
 		Example: "  parley-pki bots cut --dir unwrap mimi://alpha.example/d/archiver/main",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			realm, err := service.OpenRealm(t.dir, service.RoleUnwrap)
+			realm, err := t.realmFor(args[0])
 			if err != nil {
 				return err
-			}
-			if !isDevice(args[0]) {
-				return notDevice(args[0])
 			}
 			if _, err := t.addRules(realm, service.Rule{Subject: args[0], Effect: service.Denies, By: by}); err != nil {
 				return err
@@ -110,6 +107,14 @@ certificate with parley-pki revoke.`,
 	})
 	cmd.Flags().StringVar(&by, "by", whoami(), "who says so, for the log")
 	return cmd
+}
+
+// realmFor opens the unwrap service's directory for what is said of a device.
+func (t *tool) realmFor(device string) (*service.Realm, error) {
+	if !isDevice(device) {
+		return nil, notDevice(device)
+	}
+	return service.OpenRealm(t.dir, service.RoleUnwrap)
 }
 
 func (t *tool) botsLiftCommand() *cobra.Command {
@@ -125,12 +130,9 @@ cut, and who has lifted it.`,
   parley-pki entitle grant --dir unwrap --coi finance --room mimi://alpha.example/r/ops mimi://alpha.example/d/archiver/main`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			realm, err := service.OpenRealm(t.dir, service.RoleUnwrap)
+			realm, err := t.realmFor(args[0])
 			if err != nil {
 				return err
-			}
-			if !isDevice(args[0]) {
-				return notDevice(args[0])
 			}
 			e, err := realm.Entitlements()
 			if err != nil {

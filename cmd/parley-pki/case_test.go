@@ -170,24 +170,11 @@ func (s *caseSite) take(kind groups.EntryKind, a groups.AuthenticatedData, body 
 // record wraps a new epoch's key.
 func (s *caseSite) record(g *mls.Group, why groups.KeyReason) []byte {
 	s.t.Helper()
-	key, err := g.RoomKey()
-	check(s.t, err)
-	context := g.GroupContext()
-	id, err := key.ID(&context)
-	check(s.t, err)
-	leaf, _ := g.Tree().Leaf(g.OwnLeaf())
-	now := uint64(s.now.UnixMilli())
-	r := groups.KeyRecord{
-		Room: caseRoom, Epoch: groups.Epoch(g.Epoch()), ContextHash: groups.ContextHash(&context), KeyID: id,
-		AuthorLeaf: uint32(g.OwnLeaf()), AuthorCert: groups.CredentialHash(&leaf.Credential), CreatedAt: now, NotAfter: s.policy.KeyEnd(now),
-		Reason: why, Prev: s.ledger.LastRecord(),
+	r, err := client.NewKeyRecord(g, s.id, &client.KeyWrapping{
+		To: []wrap.Recipient{{Name: caseCoI, Certificate: s.coiCert}}, Reason: why, Prev: s.ledger.LastRecord(), Made: s.now,
 		Recipients: []groups.CoIRecipient{{Name: caseCoI, Certificate: sha256.Sum256(s.coiCert.Raw), Serial: s.coiCert.SerialNumber.Bytes()}},
-	}
-	binding := wrap.Binding{Room: caseRoom, Epoch: uint64(r.Epoch), KeyID: r.KeyID, Recipients: r.BindingHash()}
-	secret := groups.RoomKeyBytes(groups.RoomKey{Suite: key.CipherSuite, SenderDataSecret: key.SenderDataSecret, EncryptionSecret: key.EncryptionSecret})
-	r.Envelope, err = wrap.Seal(secret, []wrap.Recipient{{Name: caseCoI, Certificate: s.coiCert}}, binding, wrap.SealOptions{Mode: wrap.Any})
+	})
 	check(s.t, err)
-	check(s.t, r.Sign(s.id.Signer))
 	return r.Marshal()
 }
 
