@@ -144,22 +144,25 @@ func TestWhatIsNotSaidForCertainRemovesNoBot(t *testing.T) {
 		alice.sees(true, bot.ID()) // the hub lets nobody be removed: it can hold up, and no more
 		must(c.list[finance].rules.Lift(service.Lift{Device: string(bot.ID()), By: "officer"}))
 		lookup, unwrap := must(h.ca.IssueService("lookup", nil, time.Now())), must(h.ca.IssueService("unwrap", nil, time.Now()))
-		for why, says := range map[string]func([]byte) []byte{
-			"an old answer": func([]byte) []byte { return old },
-			"nonsense":      func([]byte) []byte { return []byte("cut") },
-			"by the lookup service, with the right nonce": func(b []byte) []byte {
+		for _, lie := range []struct {
+			why  string
+			says func([]byte) []byte
+		}{
+			{"an answer of a few minutes ago, before the cut was lifted", func([]byte) []byte { return old }},
+			{"nonsense", func([]byte) []byte { return []byte("cut") }},
+			{"by the lookup service, with the right nonce", func(b []byte) []byte {
 				return c.resign(b, lookup, func(s *coi.Cuts) { s.List = []coi.Cut{{Device: string(bot.ID()), Since: time.Now()}} })
-			},
-			"about people": func(b []byte) []byte {
+			}},
+			{"about people", func(b []byte) []byte {
 				return c.resign(b, unwrap, func(s *coi.Cuts) { s.List = []coi.Cut{{Device: string(bob.ID()), Since: time.Now()}} })
-			},
-			"about another community": func(b []byte) []byte {
+			}},
+			{"about another community", func(b []byte) []byte {
 				return c.resign(b, unwrap, func(s *coi.Cuts) {
 					s.CoI, s.List = string(legal), []coi.Cut{{Device: string(bot.ID()), Since: time.Now()}}
 				})
-			},
+			}},
 		} {
-			c.set(func() { c.cuts = says })
+			c.set(func() { c.cuts = lie.says })
 			h.set(func() { h.refuse = nil })
 			rounds()
 			rounds()
@@ -167,7 +170,7 @@ func TestWhatIsNotSaidForCertainRemovesNoBot(t *testing.T) {
 				p.sees(true, alice.ID(), bob.ID(), bot.ID())
 			}
 			if t.Failed() {
-				t.Fatal(why)
+				t.Fatal(lie.why)
 			}
 		}
 		c.set(func() { c.cuts, c.slow = nil, time.Minute })
@@ -261,4 +264,47 @@ func TestManyBotsAreCutOffAtOnce(t *testing.T) {
 			t.Errorf("it took %d commits", after-before)
 		}
 	})
+}
+
+// Over real TLS, with nobody but the policy to say where the service is; and by a
+// device whose first act it is to join the room.
+func TestCutsAreAskedOverTLS(t *testing.T) {
+	h := newHub(t, "alpha.example")
+	c := h.communities(finance)
+	one := c.list[finance]
+	real := one.vault[one.Unwrap[0]]
+	host := []string{"127.0.0.1"}
+	url, asked := counted(t, must(h.ca.IssueService("unwrap", host, time.Now())), real.unwrap.Handler())
+	gateway, spied := counted(t, must(h.ca.IssueNode("a1", host, time.Now())), real.unwrap.Handler())
+	one.Unwrap = []string{gateway, url}
+	one.vault[url], one.vault[gateway] = real, real
+	alice, bot := h.online("alice/laptop"), h.online("archiver/main")
+	h.cois = nil // bob has the services of the policy, over TLS
+	bob := h.online("bob/phone")
+	packages := func(p *phone) func() bool {
+		return func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.packages[p.ID()]) > 3 }
+	}
+	until(t, "bob's key packages", packages(bob))
+	until(t, "the bot's key packages", packages(bot))
+	bob.stop()
+	policy := c.policy(finance)
+	must(alice.CreateRoom(t.Context(), client.RoomSpec{Room: ops, Policy: policy}))
+	if waiting, err := alice.Add(t.Context(), ops, bob.User(), bot.User()); err != nil || len(waiting) > 0 {
+		t.Fatal(err, waiting)
+	}
+	alice.stop()
+	bot.stop()
+	c.cutsOff(finance, bot.ID())
+	bob.open()
+	bob.runQuietly(nil)
+	until(t, "bob removes the bot", func() bool {
+		list, err := bob.Members(ops)
+		return err == nil && len(list) == 2
+	})
+	bob.sees(false, bot.ID())
+	bob.sees(true, alice.ID())
+	if asked.Load() == 0 || spied.Load() > 0 {
+		t.Errorf("the service was called %d times, a gateway's node %d", asked.Load(), spied.Load())
+	}
+	bob.stop()
 }

@@ -13,7 +13,7 @@ type Change struct {
 //
 // Admins may do everything but leave the room without an admin. Everybody may
 // add and remove devices of their own. Members may add others where the policy
-// says so.
+// says so. A removal that a Warrant proves is not asked about here.
 func (p *Policy) Check(actor DeviceID, c Change) error {
 	admin := p.Admin(actor.User())
 	for _, d := range c.Added {

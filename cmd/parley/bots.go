@@ -23,7 +23,9 @@ func botsCommand(a *app) *cobra.Command {
 		Short: "List the bots that are in your rooms",
 		Long: `Bots lists the devices at which no person sits, and the rooms of this device that they
 are members of, or those of one room. Their certificates say what they are. What keys of
-the past a bot may have is its site's to say: parley-pki bots lists that.
+the past a bot may have is its site's to say: parley-pki bots lists that. A bot that was cut
+off there (parley-pki bots cut) is removed from the room by whichever member's device is
+online next, with any command that goes online, and is not listed any more.
 
 With --json it prints an array of {"room","device","user","until"}. It uses no network.`,
 		Example:           "  parley bots\n  parley bots ops",
