@@ -414,8 +414,12 @@ func TestS4_ServicesThatAreDownOrSlowBlockNoMessages(t *testing.T) {
 				}
 				bob.shows("goes on", "goes on", "goes on")
 				// Removing somebody does not wait for them; sending then does.
+				began := time.Now()
 				if err := alice.Remove(t.Context(), ops, carol.User()); err != nil {
 					t.Fatal(err)
+				}
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("removing somebody took %v", took)
 				}
 				settle()
 				if must(carol.Room(ops)).State != client.RoomClosed {

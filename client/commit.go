@@ -135,7 +135,7 @@ func (d *Device) prepareCertified(ctx context.Context, id groups.RoomID, p plan)
 		if !missing {
 			return sub, err
 		}
-		err = d.desk.fetch(ctx, need.policy)
+		err = d.fetchFor(ctx, need)
 		if err != nil && need.bare {
 			d.cfg.Log.Warn("a commit goes without a key record", "room", id, "error", err)
 			return d.prepare(id, p, true)
@@ -145,6 +145,17 @@ func (d *Device) prepareCertified(ctx context.Context, id groups.RoomID, p plan)
 		}
 	}
 	return nil, groups.Errorf(groups.Busy, "other commits of this device used up the status of %s's communities: try again", id)
+}
+
+// fetchFor fetches the certificates that a commit needs. One that can go without
+// them waits for services that are slow no longer than firstLook.
+func (d *Device) fetchFor(ctx context.Context, need *needCertificates) error {
+	if need.bare {
+		look, cancel := context.WithTimeout(ctx, firstLook)
+		defer cancel()
+		ctx = look
+	}
+	return d.desk.fetch(ctx, need.policy)
 }
 
 // maxFetches bounds how often certificates are fetched for one commit: under a
