@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -44,6 +45,13 @@ func placeNodes(nodes ...*localNode) error {
 	return nil
 }
 
+// Ports below those that systems give to outgoing connections and to who asks for
+// any: nobody gets one of them by chance between its choice and its use.
+const (
+	lowPort  = 15_000
+	lowPorts = 32_768 - lowPort
+)
+
 // freeAddresses returns addresses on loopback on which nobody listens. They
 // are held together, so that no two are the same.
 func freeAddresses(n int) (addresses []string, err error) {
@@ -54,12 +62,12 @@ func freeAddresses(n int) (addresses []string, err error) {
 		}
 	}()
 	for tries := 0; len(addresses) < n; tries++ {
-		if tries > 10*n {
+		if tries > 100+10*n {
 			return nil, errors.New("find free ports on 127.0.0.1: there are too few")
 		}
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		tcp, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowPort+rand.N(lowPorts)))
 		if err != nil {
-			return nil, fmt.Errorf("find free ports: %w", err)
+			continue // somebody has it
 		}
 		held = append(held, tcp)
 		udp, err := net.ListenPacket("udp", tcp.Addr().String())
