@@ -110,7 +110,7 @@ func CheckCRL(crl []byte, cert, issuer *x509.Certificate, now time.Time) (Status
 	if err := checkFresh(list.ThisUpdate, list.NextUpdate, StatusOptions{Now: now}); err != nil {
 		return Status{}, err
 	}
-	s := Status{State: Good, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Hash: sha256.Sum256(crl), Responder: issuer.Subject.String()}
+	s := Status{State: Good, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Hash: sha256.Sum256(crl), Responder: issuer.Subject.String(), Certified: [2]time.Time{issuer.NotBefore, issuer.NotAfter}}
 	for _, e := range list.RevokedCertificateEntries {
 		for _, ext := range e.Extensions {
 			if ext.Critical {

@@ -51,6 +51,8 @@ type Status struct {
 	Why        Revocation
 	Hash       [sha256.Size]byte // of the response, as evidence
 	Responder  string            // who signed it: the subject of its certificate
+	// Certified is the life of that certificate: from and until.
+	Certified [2]time.Time
 }
 
 // StatusOptions say what a status has to satisfy besides its signature.
@@ -112,7 +114,7 @@ func CheckStatus(response []byte, cert, issuer *x509.Certificate, o StatusOption
 	}
 	return Status{
 		State: single.state, ThisUpdate: single.this, NextUpdate: single.next, RevokedAt: single.revokedAt,
-		Why: single.why, Hash: sha256.Sum256(response), Responder: signer.Subject.String(),
+		Why: single.why, Hash: sha256.Sum256(response), Responder: signer.Subject.String(), Certified: [2]time.Time{signer.NotBefore, signer.NotAfter},
 	}, nil
 }
 

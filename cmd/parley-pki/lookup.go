@@ -111,5 +111,5 @@ func (t *tool) lookup(cmd *cobra.Command, f *serviceFlags) error {
 	if err := r.CheckApart(l.Certificates()...); err != nil {
 		return err
 	}
-	return f.run(cmd, running{realm: r, handler: l.Handler(), background: l.Run})
+	return f.run(cmd, running{realm: r, handler: l.Handler(), background: l.Run, foreign: l.Certificates})
 }

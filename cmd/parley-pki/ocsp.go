@@ -29,6 +29,10 @@ answers for the CoI CA and for the device CA, each with a responder certificate
 that this CA made; it has no CA's key. A revocation is known at once; without
 the records of a CA it gives no answer rather than a wrong one.
 
+Its certificates are renewed while it runs: have the CA certify the same request
+again (parley-pki certify responder, certify service) before a third of the life of
+the last one is left; the log warns from then on.
+
 It stops on SIGINT or SIGTERM. GET /ready says what is wrong, if anything is.`,
 		Example: `  parley-pki ocsp init --dir ocsp --site alpha.example --bundle alpha-ca.pem
   parley-pki ocsp add coi --dir ocsp --ca coi
@@ -135,7 +139,7 @@ func (t *tool) ocsp(cmd *cobra.Command, f *serviceFlags, plain string) error {
 	if err != nil {
 		return err
 	}
-	return f.run(cmd, running{realm: r, handler: o.Handler(), plain: plain})
+	return f.run(cmd, running{realm: r, handler: o.Handler(), renewed: o.Renewals(), plain: plain})
 }
 
 // statusFlags is what the flags of status say.
@@ -173,6 +177,7 @@ type statusLine struct {
 	Revoked   time.Time `json:"revoked_at,omitzero"`
 	Reason    string    `json:"reason,omitempty"`
 	Responder string    `json:"responder"`
+	EndsSoon  []string  `json:"ends_soon,omitempty"` // certificates with less than a third of their life left
 }
 
 func (t *tool) status(cmd *cobra.Command, file string, f *statusFlags) error {
@@ -200,10 +205,20 @@ func (t *tool) status(cmd *cobra.Command, file string, f *statusFlags) error {
 	if s.State == coi.Revoked {
 		l.Reason = s.Why.String()
 	}
+	now := time.Now()
+	if service.EndsSoon(cert.NotBefore, cert.NotAfter, now) {
+		l.EndsSoon = append(l.EndsSoon, fmt.Sprintf("%s ends at %s", file, when(cert.NotAfter)))
+	}
+	if service.EndsSoon(s.Certified[0], s.Certified[1], now) {
+		l.EndsSoon = append(l.EndsSoon, fmt.Sprintf("the certificate of who answers, %s, ends at %s: parley-pki certify responder", s.Responder, when(s.Certified[1])))
+	}
 	if t.json {
 		err = printJSON(cmd, l)
 	} else {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, known since %s, to be asked again before %s\n", file, l.State, when(l.This), when(l.Next))
+		for _, soon := range l.EndsSoon {
+			fmt.Fprintf(cmd.OutOrStdout(), "warning: %s\n", soon)
+		}
 	}
 	if err == nil && s.State != coi.Good {
 		err = fmt.Errorf("%s is %s", file, s.State)

@@ -24,6 +24,7 @@ type finding struct {
 	CoI    string `json:"coi,omitempty"`
 	Check  string `json:"check"`
 	OK     bool   `json:"ok"`
+	Warn   bool   `json:"warn,omitempty"` // it works now, and will not for long, or not for all
 	Detail string `json:"detail"`
 	Do     string `json:"do,omitempty"` // what to do where it is not
 }
@@ -57,6 +58,11 @@ func (p *preflight) ok(coiName, check, format string, args ...any) {
 func (p *preflight) bad(coiName, check, detail, do string) {
 	p.Ready = false
 	p.Findings = append(p.Findings, finding{CoI: coiName, Check: check, Detail: detail, Do: do})
+}
+
+// warn notes what does not stand in the way, and needs somebody all the same.
+func (p *preflight) warn(coiName, check, detail, do string) {
+	p.Findings = append(p.Findings, finding{CoI: coiName, Check: check, OK: true, Warn: true, Detail: detail, Do: do})
 }
 
 func (t *tool) preflightCommand() *cobra.Command {
@@ -202,8 +208,11 @@ func (p *preflight) print(cmd *cobra.Command) error {
 	fmt.Fprintln(out, "\nWhat was checked:")
 	for _, f := range p.Findings {
 		mark := "ok  "
-		if !f.OK {
+		switch {
+		case !f.OK:
 			mark = "FAIL"
+		case f.Warn:
+			mark = "WARN"
 		}
 		fmt.Fprintf(out, "  %s %s: %s\n", mark, strings.TrimSpace(f.Check+" "+f.CoI), f.Detail)
 		if f.Do != "" {

@@ -64,6 +64,9 @@ func (p *preflight) lookup(ctx context.Context, calls *http.Client, c *coi.Commu
 			}
 			p.ok(c.Name, "lookup", "serial %x, until %s", s.Leaf.SerialNumber, when(s.NotAfter))
 			p.Control = append(p.Control, holder{Realm: "coi", What: c.Name, Key: short(s.Leaf.RawSubjectPublicKeyInfo), From: s.Issuer.Subject.String()})
+			if service.EndsSoon(s.Leaf.NotBefore, s.NotAfter, time.Now()) {
+				p.warn(c.Name, "lookup", "its certificate ends at "+when(s.NotAfter), "have the CoI CA issue the next one: parley-pki coi issue")
+			}
 			return s
 		}
 	}
@@ -124,6 +127,9 @@ func (p *preflight) status(ctx context.Context, calls *http.Client, c *coi.Commu
 		p.ok(c.Name, "status", "good at %s, by %s", when(status.ThisUpdate), status.Responder)
 		p.Control = append(p.Control, holder{Realm: "ocsp", What: status.Responder, Where: c.OCSP, From: s.Issuer.Subject.String()})
 	}
+	if err == nil && service.EndsSoon(status.Certified[0], status.Certified[1], time.Now()) {
+		p.warn(c.Name, "status", fmt.Sprintf("the certificate of %s ends at %s", status.Responder, when(status.Certified[1])), "have the CoI CA certify it again: parley-pki certify responder")
+	}
 }
 
 // endpoint connects to a service and notes whose certificate it has. One key in
@@ -145,6 +151,9 @@ func (p *preflight) endpoint(coiName, role, url string) bool {
 		return false
 	}
 	p.Control = append(p.Control, holder{Realm: role, What: s.URI, Where: url, Key: key, From: leaf.Issuer.String()})
+	if service.EndsSoon(leaf.NotBefore, leaf.NotAfter, time.Now()) {
+		p.warn(coiName, role, fmt.Sprintf("the HTTPS certificate of %s ends at %s", url, when(leaf.NotAfter)), "have the site's administrator certify it again: parley-pki certify service "+role)
+	}
 	return true
 }
 

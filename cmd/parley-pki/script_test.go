@@ -51,6 +51,8 @@ func TestScripts(t *testing.T) {
 			"word":     word,
 			"lookup":   lookup,
 			"until":    until,
+			"shown":    shown,
+			"signed":   signed,
 		},
 	})
 }

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -60,6 +59,11 @@ type running struct {
 	handler http.Handler
 	// background runs until its context ends; nil has nothing to do.
 	background func(ctx context.Context)
+	// foreign are certificates whose keys must not be in the directory; nil has none.
+	foreign func() []*x509.Certificate
+	// renewed are its certificates, beside that of its HTTPS, that are read again
+	// when they change.
+	renewed []*service.Renewal
 	// plain is an address for HTTP without TLS, for what is signed anyway;
 	// empty is none.
 	plain string
@@ -68,7 +72,7 @@ type running struct {
 // run serves a realm's HTTPS until the command's context ends, after answering
 // the calls it has begun. The caller has done CheckApart.
 func (f *serviceFlags) run(cmd *cobra.Command, s running) error {
-	pair, err := s.realm.Certificate()
+	https, err := s.realm.HTTPS(s.foreign)
 	if err != nil {
 		return err
 	}
@@ -81,15 +85,15 @@ func (f *serviceFlags) run(cmd *cobra.Command, s running) error {
 		url = "https://" + listener.Addr().String()
 	}
 	log := f.logger(cmd.ErrOrStderr())
-	if pair.Leaf != nil && time.Until(pair.Leaf.NotAfter) < renewWithin {
-		log.Warn("certificate ends soon", "file", s.realm.Path("tls.crt"), "until", pair.Leaf.NotAfter)
-	}
+	renewals := &service.Renewals{Logger: log}
+	renewals.Add(append(s.renewed, https.Renewal())...)
 	server := newServer(s.handler, log)
-	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
+	server.TLSConfig = https.Config()
 	ctx, stop := context.WithCancel(cmd.Context())
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer stop()
+	beside.Go(func() { renewals.Run(ctx) })
 	if s.background != nil {
 		beside.Go(func() { s.background(ctx) })
 	}

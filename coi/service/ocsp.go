@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/coi"
@@ -36,6 +37,11 @@ type OCSPCA struct {
 	Issued    string         // file issued.jsonl; required
 	Revoked   string         // file revoked.jsonl; required
 	CRL       string         // file crl.der; empty for none
+
+	// Renew reads the responder's certificate and key again, with the checks of a
+	// start, when one of Files has changed; nil never does.
+	Renew func() (*coi.Responder, error)
+	Files []string
 }
 
 // An OCSPConfig is what an OCSP responder runs on.
@@ -60,6 +66,7 @@ type OCSP struct {
 // An ocspCA is what is known of one CA's certificates.
 type ocspCA struct {
 	OCSPCA
+	signer  atomic.Pointer[coi.Responder] // Responder, or a newer one
 	issued  lines[Record]
 	revoked lines[RevokedRecord]
 
@@ -94,6 +101,7 @@ func NewOCSP(c OCSPConfig) (*OCSP, error) {
 			return nil, fmt.Errorf("responder of %s: %w", ca.Name, err)
 		}
 		a := &ocspCA{OCSPCA: ca, good: map[string]bool{}, ended: map[string]revocationAt{}}
+		a.signer.Store(ca.Responder)
 		a.issued = lines[Record]{path: ca.Issued, each: a.issue}
 		a.revoked = lines[RevokedRecord]{path: ca.Revoked, each: a.revoke}
 		if err := a.refresh(); err != nil {
@@ -245,19 +253,20 @@ func (o *OCSP) find(id coi.CertID) *ocspCA {
 }
 
 func (a *ocspCA) sign(req *coi.StatusRequest, now time.Time, life time.Duration) ([]byte, error) {
-	if err := a.Responder.Check(now); err != nil {
+	signer := a.signer.Load()
+	if err := signer.Check(now); err != nil {
 		return nil, err
 	}
 	this := now.UTC().Truncate(time.Second)
 	v := coi.Validity{This: this, Next: this.Add(life)}
-	if end := a.Responder.Cert.NotAfter; end.Before(v.Next) {
+	if end := signer.Cert.NotAfter; end.Before(v.Next) {
 		v.Next = end
 	}
 	answers := make([]coi.Answer, 0, len(req.Certs))
 	for _, id := range req.Certs {
 		answers = append(answers, a.known(id))
 	}
-	return a.Responder.SignStatus(answers, v, req.Nonce)
+	return signer.SignStatus(answers, v, req.Nonce)
 }
 
 // known says what is known of a certificate.
@@ -314,7 +323,7 @@ func (o *OCSP) Problems() []string {
 		if err := ca.refresh(); err != nil {
 			out = append(out, fmt.Sprintf("%s: no status is given: %v", ca.Name, err))
 		}
-		if err := ca.Responder.Check(now.Add(o.config.Life)); err != nil {
+		if err := ca.signer.Load().Check(now.Add(o.config.Life)); err != nil {
 			out = append(out, fmt.Sprintf("%s: the responder's certificate must be renewed (parley-pki certify responder): %v", ca.Name, err))
 		}
 		if ca.CRL == "" {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -121,7 +122,52 @@ func (r *Realm) ocspCA(c ocspFileCA) (OCSPCA, error) {
 	return OCSPCA{
 		Name: c.Name, Responder: &coi.Responder{Issuer: issuer, Cert: pair.Cert, Key: pair.Key},
 		Issued: filepath.Join(from, issuedFile), Revoked: filepath.Join(from, revokedFile), CRL: filepath.Join(from, crlFile),
+		Files: []string{r.Path(c.Name, "responder.crt"), r.Path(c.Name, "responder.key")},
+		Renew: func() (*coi.Responder, error) {
+			if err := r.CheckApart(); err != nil {
+				return nil, err
+			}
+			again, err := r.ocspCA(c)
+			return again.Responder, err
+		},
 	}, nil
+}
+
+// Renewals are the responder's certificates, one for each CA, as they are renewed.
+func (o *OCSP) Renewals() []*Renewal {
+	var list []*Renewal
+	for _, ca := range o.cas {
+		if ca.Renew == nil {
+			continue
+		}
+		list = append(list, &Renewal{
+			What: "responder of " + ca.Name, Files: ca.Files, Used: ca.signer.Load().Cert,
+			Load: func(now time.Time) (*x509.Certificate, error) { return o.renew(ca, now) },
+		})
+	}
+	return list
+}
+
+// renew takes a CA's new responder certificate, if it could have been started
+// with.
+func (o *OCSP) renew(ca *ocspCA, now time.Time) (*x509.Certificate, error) {
+	next, err := ca.Renew()
+	if err != nil {
+		return nil, err
+	}
+	if !next.Issuer.Equal(ca.Responder.Issuer) {
+		return nil, fmt.Errorf("the CA that it answers for is another one now: restart the responder")
+	}
+	if err := next.Check(now); err != nil {
+		return nil, err
+	}
+	for _, other := range o.cas {
+		if other != ca && bytes.Equal(other.signer.Load().Cert.RawSubjectPublicKeyInfo, next.Cert.RawSubjectPublicKeyInfo) {
+			return nil, errApart("%s and %s answer with one key: make another (parley-pki ocsp add)", ca.Name, other.Name)
+		}
+	}
+	ca.signer.Store(next)
+	return next.Cert, nil
 }
 
 // BundleSite returns the site whose trust bundle this is: the one that its
