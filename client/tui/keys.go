@@ -273,6 +273,8 @@ func (m *Model) mute() string {
 		return "no room is shown: /create NAME makes one"
 	case info.State == client.RoomClosed:
 		return "this device is no longer in " + m.names.Room(m.room) + ": " + orElse(info.Why, "it was removed")
+	case info.State == client.RoomReading:
+		return "this device reads " + m.names.Room(m.room) + " without being a member: it can not send"
 	case len(m.outbox) >= maxSends:
 		return "the device is busy: wait a moment"
 	}

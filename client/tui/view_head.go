@@ -22,6 +22,8 @@ func (m *Model) head() string {
 			left += "  " + bad("closed: "+PrintableLine(orElse(info.Why, "this device was removed")))
 		case client.RoomCreating:
 			left += "  " + warning("being made")
+		case client.RoomReading:
+			left += m.reading(info)
 		case client.RoomLive:
 			left += m.live(info)
 		}
@@ -40,6 +42,23 @@ func (m *Model) live(info *client.RoomInfo) string {
 		return "  " + warning("leaving")
 	}
 	return "  " + faint(fmt.Sprintf("%s, hub %s", plural(info.Users, "person", "people"), info.Room.Site()))
+}
+
+// reading says that this device only reads a room, or why not.
+func (m *Model) reading(info *client.RoomInfo) string {
+	sealed := 0
+	for _, n := range info.Sealed {
+		sealed += n
+	}
+	switch {
+	case info.Parked:
+		return "  " + bad("can not be followed")
+	case info.Why != "":
+		return "  " + warning("not served: "+PrintableLine(info.Why))
+	case sealed > 0:
+		return "  " + warning("reader: "+plural(sealed, "message", "messages")+" can not be read")
+	}
+	return "  " + faint(fmt.Sprintf("reader, %s, hub %s", plural(info.Users, "person", "people"), info.Room.Site()))
 }
 
 // online is the state of the connection.

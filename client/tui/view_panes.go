@@ -38,7 +38,7 @@ func (m *Model) roomLine(r *client.RoomInfo, width int) string {
 		name = lipgloss.NewStyle().Reverse(true).Render(name)
 	case r.Room == m.room || r.Unread > 0:
 		name = strong(name)
-	case r.State != client.RoomLive:
+	case r.State != client.RoomLive && r.State != client.RoomReading:
 		name = faint(name)
 	}
 	mark := "  "
@@ -71,6 +71,11 @@ func (m *Model) membersPane(width, height int) []string {
 	}
 	for _, w := range m.wishes {
 		lines = append(lines, clip(" "+warning("waiting: ")+m.names.User(w.User), width))
+	}
+	if info := m.info(); info != nil {
+		for _, c := range info.Policy.Readers {
+			lines = append(lines, clip(" "+warning("readers: ")+PrintableLine(string(c)), width))
+		}
 	}
 	if len(lines) > height {
 		lines = append(lines[:height-1], faint(" …"))

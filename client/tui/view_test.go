@@ -139,6 +139,27 @@ func TestAClosedRoomSaysWhyAndTakesNothing(t *testing.T) {
 	}
 }
 
+func TestAReadersRoomSaysSoAndTakesNothing(t *testing.T) {
+	d := conversation()
+	d.rooms[0].State = client.RoomReading
+	d.rooms[0].Policy.Readers = []groups.CoIID{"mimi://alpha.example/c/audit"}
+	s := newScreen(t, d, 130, 30)
+	s.shows("reader, 2 people")
+	s.press("ctrl+t")
+	s.shows("readers: ")
+	s.press("ctrl+t", "ctrl+p", "ctrl+n", "may I?", "enter")
+	s.shows("this device reads ops without being a member: it can not send")
+	if len(d.calls) > 0 {
+		t.Errorf("it has done %v", d.calls)
+	}
+	d.rooms[0].Sealed = map[string]int{"no key": 3}
+	s.event(client.Event{Kind: client.EventRoom, Room: ops})
+	s.shows("reader: 3 messages can not be read")
+	d.rooms[0].Why = "its policy does not let this device read it"
+	s.event(client.Event{Kind: client.EventRoom, Room: ops})
+	s.shows("not served: its policy")
+}
+
 func TestAnOldKeyIsWarnedOf(t *testing.T) {
 	d := conversation()
 	s := newScreen(t, d, 100, 24)
