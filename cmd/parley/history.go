@@ -32,7 +32,9 @@ services open the keys, and verifies the signature of every message. What it has
 stays; run it again to go on. parley read then shows it.
 
 With --reader the room is one whose policy lets devices of a community read without being
-members; its name is said in full (ops@alpha.example) the first time.
+members; its name is said in full (ops@alpha.example), since gateways list such rooms to
+nobody. From then on it is in parley room ls, as one that this device reads, and sync, tail
+and chat follow it by themselves; parley room leave ends that.
 
 With --json it prints {"room","messages","keys","unreadable","why":{REASON:MESSAGES}}.`,
 		Example:           "  parley history ops\n  parley history ops@alpha.example --reader",

@@ -65,6 +65,13 @@ func (s *session) read(name string, q client.HistoryQuery) error {
 			return err
 		}
 	}
+	if info, err := s.Room(room); err != nil {
+		return err
+	} else if !s.app.json {
+		if err := s.tellSealed(&info); err != nil {
+			return err
+		}
+	}
 	if last == 0 {
 		return nil
 	}

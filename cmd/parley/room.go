@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -231,7 +232,8 @@ func roomLeaveCommand(a *app) *cobra.Command {
 		Use:   "leave ROOM",
 		Short: "Ask the other members to remove this device",
 		Long: `Leave asks to be removed from a room (RFC 9420 lets nobody commit their own removal):
-the next member that is online does it. The history stays in this home.
+the next member that is online does it. The history stays in this home. A room that this
+device reads without being a member it stops reading, at once.
 
 With --json it prints the room, as parley room info --json does.`,
 		Args:              arguments(1, 1, "a room"),
@@ -249,6 +251,11 @@ func (s *session) leave(ctx context.Context, name string, wait bool) error {
 	if err != nil {
 		return err
 	}
+	if before, err := s.Room(room); err != nil {
+		return err
+	} else if before.State == client.RoomReading {
+		return errors.Join(s.Detach(room), s.left(room))
+	}
 	if err := s.caughtUp(ctx); err != nil {
 		return err
 	}
@@ -260,6 +267,11 @@ func (s *session) leave(ctx context.Context, name string, wait bool) error {
 			return err
 		}
 	}
+	return s.left(room)
+}
+
+// left says how far this device has left a room.
+func (s *session) left(room groups.RoomID) error {
 	info, err := s.Room(room)
 	switch {
 	case err != nil:
@@ -296,7 +308,9 @@ func roomRekeyCommand(a *app) *cobra.Command {
 		Args:              arguments(1, 1, "a room"),
 		ValidArgsFunction: completeRooms(a, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.online(cmd.Context(), func(ctx context.Context, s *session) error { return s.newKey(ctx, args[0], groups.KeyRotatedByUser, false) })
+			return a.online(cmd.Context(), func(ctx context.Context, s *session) error {
+				return s.newKey(ctx, args[0], groups.KeyRotatedByUser, false)
+			})
 		},
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,10 +16,12 @@ import (
 )
 
 // roomHelp documents roomJSON.
-const roomHelp = `A room is {"room","name","site","state","why","leaving","parked","admin","seq","epoch","suite","users",
-"devices","key_made","key_messages","key_maker","authenticator","unread","outbox","last",
-"alarms":[{"seq","kind","device","text"}],"waiting":[{"user","since","why"}]}; state is
-creating, live or closed; parley room ls leaves authenticator out.`
+const roomHelp = `A room is {"room","name","site","state","role","why","leaving","parked","admin","seq","epoch","suite",
+"users","devices","readers":[COMMUNITY],"key_made","key_messages","key_maker","authenticator",
+"unread","outbox","last","alarms":[{"seq","kind","device","text"}],"waiting":[{"user","since","why"}],
+"sealed":{REASON:MESSAGES}}; state is creating, live, closed or reading, role administrator, member
+or reader: one that reads without being a member, for which sealed says what it can not read.
+parley room ls leaves authenticator out.`
 
 // A roomJSON is a room as --json prints it.
 type roomJSON struct {
@@ -26,6 +29,7 @@ type roomJSON struct {
 	Name          string          `json:"name"`
 	Site          groups.SiteID   `json:"site"`
 	State         string          `json:"state"`
+	Role          string          `json:"role"`
 	Why           string          `json:"why,omitempty"`
 	Leaving       bool            `json:"leaving,omitempty"`
 	Parked        bool            `json:"parked,omitempty"`
@@ -35,6 +39,7 @@ type roomJSON struct {
 	Suite         string          `json:"suite"`
 	Users         int             `json:"users"`
 	Devices       int             `json:"devices"`
+	Readers       []groups.CoIID  `json:"readers"`
 	KeyMade       time.Time       `json:"key_made"`
 	KeyMessages   uint64          `json:"key_messages"`
 	KeyMaker      groups.DeviceID `json:"key_maker,omitempty"`
@@ -44,6 +49,7 @@ type roomJSON struct {
 	Last          time.Time       `json:"last,omitzero"`
 	Alarms        []alarmJSON     `json:"alarms"`
 	Waiting       []wishJSON      `json:"waiting"`
+	Sealed        map[string]int  `json:"sealed,omitempty"`
 }
 
 type alarmJSON struct {
@@ -60,11 +66,12 @@ func (s *session) describe(r *client.RoomInfo) (roomJSON, error) {
 		return roomJSON{}, err
 	}
 	out := roomJSON{
-		Room: r.Room, Name: r.Room.Name(), Site: r.Room.Site(), State: r.State.String(), Why: r.Why, Leaving: r.Leaving, Parked: r.Parked, Admin: r.Admin,
+		Room: r.Room, Name: r.Room.Name(), Site: r.Room.Site(), State: r.State.String(), Role: role(r), Why: r.Why, Leaving: r.Leaving, Parked: r.Parked, Admin: r.Admin,
 		Seq: r.Seq, Epoch: r.Epoch, Suite: r.Suite, Users: r.Users, Devices: r.Devices,
+		Readers: append([]groups.CoIID{}, r.Policy.Readers...),
 		KeyMade: r.KeyMade.UTC(), KeyMessages: r.KeyMessages, KeyMaker: r.KeyMaker,
 		Authenticator: hex.EncodeToString(r.Authenticator), Unread: r.Unread, Outbox: r.Outbox,
-		Alarms: []alarmJSON{}, Waiting: wishes(waiting),
+		Alarms: []alarmJSON{}, Waiting: wishes(waiting), Sealed: r.Sealed,
 	}
 	if !r.Last.IsZero() {
 		out.Last = r.Last.UTC()
@@ -126,11 +133,30 @@ func (s *session) listRooms() error {
 	return t.print(s.app, "this device is in no room: parley room create NAME makes one")
 }
 
+// role is what this person is in a room, in one word.
+func role(r *client.RoomInfo) string {
+	switch {
+	case r.State == client.RoomReading:
+		return "reader"
+	case r.Admin:
+		return "administrator"
+	}
+	return "member"
+}
+
 // state writes where a room stands.
 func state(r *client.RoomInfo) string {
 	text := r.State.String()
-	if r.State == client.RoomLive {
+	switch {
+	case r.State == client.RoomReading && r.Why != "":
+		text = "reader, " + warn("not served")
+	case r.State == client.RoomReading:
+		text = "reader"
+	case r.State == client.RoomLive:
 		text = good(text)
+	}
+	if n := sealed(r); n > 0 {
+		text += ", " + warn(count(n, "message")+" can not be read")
 	}
 	if r.Leaving && r.State == client.RoomLive {
 		text += ", " + warn("leaving")
@@ -182,9 +208,9 @@ func (s *session) info(room groups.RoomID) error {
 	if s.app.json {
 		return s.app.printJSON(out)
 	}
-	role := "member"
-	if r.Admin {
-		role = "administrator"
+	you := role(&r)
+	if r.State == client.RoomReading {
+		you = "reader: this device reads without being a member, and can not send"
 	}
 	maker := ""
 	if r.KeyMaker != "" {
@@ -192,12 +218,15 @@ func (s *session) info(room groups.RoomID) error {
 	}
 	err = s.app.facts(
 		"room", bold(s.names.Room(room)), "uri", string(room), "state", state(&r), "why", tui.PrintableLine(r.Why),
-		"you are", role, "people", fmt.Sprintf("%d, with %s", r.Users, count(r.Devices, "device")),
+		"you are", you, "people", fmt.Sprintf("%d, with %s", r.Users, count(r.Devices, "device")),
 		"entries", number(r.Seq), "suite", r.Suite, "epoch", number(r.Epoch),
 		"key", fmt.Sprintf("made %s ago%s, %d messages", since(r.KeyMade), maker, r.KeyMessages),
-		"key ends", keyEnd(&r), "code", bold(tui.Code(r.Authenticator)), "authenticator", out.Authenticator,
+		"key ends", keyEnd(&r), "code", code(r.Authenticator), "authenticator", out.Authenticator,
 		"unread", fmt.Sprint(r.Unread))
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.tellReaders(&r), s.tellSealed(&r)); err != nil {
 		return err
 	}
 	for _, w := range out.Waiting {
@@ -211,6 +240,14 @@ func (s *session) info(room groups.RoomID) error {
 		}
 	}
 	return nil
+}
+
+// code is what people compare; a reader has none, as it has no part in the key.
+func code(authenticator []byte) string {
+	if len(authenticator) == 0 {
+		return ""
+	}
+	return bold(tui.Code(authenticator))
 }
 
 // keyEnd says when the policy ends the current key.
@@ -288,19 +325,9 @@ func (s *session) listMembers(name string) error {
 	if err := t.print(s.app, "no devices are known in "+s.names.Room(room)); err != nil {
 		return err
 	}
-	return s.tellReaders(room)
-}
-
-// tellReaders says who reads without being a member.
-func (s *session) tellReaders(room groups.RoomID) error {
 	info, err := s.Room(room)
 	if err != nil {
 		return err
 	}
-	for _, c := range info.Policy.Readers {
-		if err := s.app.print("%s devices that may use %s read without being members\n", warn("readers:"), c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.tellReaders(&info)
 }

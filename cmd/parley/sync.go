@@ -25,7 +25,7 @@ func syncCommand(a *app) *cobra.Command {
 		Use:   "sync",
 		Short: "Fetch what is new, send what waits, and stop",
 		Long: `Sync takes the device online, reads everything there is, joins rooms it was added to,
-sends what is in the outbox, and ends.
+opens what has come of rooms that it reads without being a member, sends what is in the outbox, and ends.
 
 With --json it prints an array of {"room","state","seq","new","epoch","unread","outbox"};
 new is how many entries came.`,
@@ -49,6 +49,9 @@ func (s *session) sync(ctx context.Context) error {
 		return err
 	}
 	if err := s.await(ctx, s.Flush); err != nil {
+		return err
+	}
+	if err := s.openReadings(ctx, before); err != nil {
 		return err
 	}
 	rooms, err := s.Rooms()

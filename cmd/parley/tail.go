@@ -109,6 +109,16 @@ func (t *tail) begin() error {
 	}
 	for _, r := range rooms {
 		t.seen[r.Room] = r.Seq
+		if r.State == client.RoomReading { // what was not opened yet is new when it is
+			last, err := t.History(r.Room, client.HistoryQuery{Limit: 1})
+			if err != nil {
+				return err
+			}
+			t.seen[r.Room] = 0
+			for _, m := range last {
+				t.seen[r.Room] = m.Seq
+			}
+		}
 		if t.flags.limit == 0 || !t.wants(r.Room) {
 			continue
 		}
