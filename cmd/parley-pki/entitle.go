@@ -23,11 +23,44 @@ func (t *tool) entitleCommand() *cobra.Command {
 	cmd := group("entitle", "Say who may use which CoI",
 		t.ruleCommand("grant", service.Grants, "Let somebody use a CoI"),
 		t.ruleCommand("deny", service.Denies, "Deny somebody a CoI, or all of them"),
-		t.entitleListCommand())
+		t.entitleListCommand(), t.entitleImportCommand())
 	cmd.Long = `entitle changes the rules of an unwrap service, which sees a change at once. A
 rule is about a device, a person, or a whole site; a denial beats a grant. Bots
-are not let in with their site or owner: name the bot and its rooms.`
+are not let in with their site or owner: name the bot and its rooms.
+
+Several instances have the same rules because their administrator brings them: the
+rules are changed at one, with entitle, bots and unwrap forget, and its file
+entitlements.json is imported at the others. parley-pki preflight says which differ.`
+	cmd.Example = `  parley-pki entitle grant --dir unwrap --coi finance mimi://alpha.example
+  parley-pki entitle import unwrap/entitlements.json --dir unwrap2`
 	return cmd
+}
+
+func (t *tool) entitleImportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE",
+		Short: "Take over the rules of another instance",
+		Long: `import puts the rules of another instance in force, in one piece: its
+entitlements.json, or what entitle ls --json prints there. Rules that are older than
+those here are refused, and others of the same version.`,
+		Example: `  parley-pki entitle import unwrap/entitlements.json --dir unwrap2`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			realm, err := service.OpenRealm(t.dir, service.RoleUnwrap)
+			if err != nil {
+				return err
+			}
+			e, err := realm.Entitlements()
+			if err != nil {
+				return err
+			}
+			version, err := e.Import(args[0])
+			if err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "imported: rules version %d\n", version)
+			}
+			return err
+		},
+	}
 }
 
 func (t *tool) ruleCommand(use string, effect service.Effect, short string) *cobra.Command {

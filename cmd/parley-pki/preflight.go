@@ -74,7 +74,8 @@ func (t *tool) preflightCommand() *cobra.Command {
 		Long: `preflight asks the services that a trust bundle names, as a device would: the lookup
 service for each CoI's certificates, the unwrap services for the keys they hold,
 and the status service where there is one. They must answer and agree; until then
-no key is to be wrapped. It prints who controls what: the CA of each certificate,
+no key is to be wrapped. Instances of an unwrap service must have the same rules, and
+it says so if one has not heard of the newest keys. It prints who controls what: the CA of each certificate,
 the fingerprint of each key, the address of each service, and, of the directories
 given with --realm, whose they are. The exit status says whether all is ready.`,
 		Args: cobra.NoArgs,

@@ -34,6 +34,7 @@ func (p *preflight) community(ctx context.Context, c *coi.Community) {
 	for _, url := range c.Unwrap {
 		p.unwrap(ctx, calls, c, unwrapAt{url, active})
 	}
+	p.compare(ctx, calls, c)
 	if active == nil {
 		return
 	}

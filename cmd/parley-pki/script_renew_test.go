@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -30,6 +32,21 @@ func shown(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s shows serial %x, want %x", args[0], got.SerialNumber, want.SerialNumber)
+}
+
+// copykeys FROM TO: copies a folder of private keys, as the administrator of two
+// instances does.
+func copyKeys(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: copykeys FROM TO")
+	}
+	files, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(ts.MkAbs(args[0]), f.Name()))
+		ts.Check(err)
+		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[1]), f.Name()), data, 0o600))
+	}
 }
 
 // signed URL CERT ISSUER RESPONDER: asks for the status of a certificate until the

@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"until":    until,
 			"shown":    shown,
 			"signed":   signed,
+			"copykeys": copyKeys,
 		},
 	})
 }

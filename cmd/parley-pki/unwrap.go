@@ -27,7 +27,12 @@ starts only where no other role's key lies in it.
   parley-pki unwrap --dir unwrap --listen 127.0.0.1:7446
 
 Several instances, each with its own directory and log and the same CoI keys, may
-run side by side; clients go round them.`,
+run side by side; clients go round them. They never speak to each other:
+  - rules are changed at one and imported at the others (parley-pki entitle import);
+  - the newest key of each room is told to each by the members' devices, which keep
+    on until it has heard: one that was down catches up within minutes;
+  - certificates are renewed in each directory; none needs a restart for it.
+parley-pki preflight compares the instances, and says where they differ.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return t.unwrap(cmd, &f) },
 	}

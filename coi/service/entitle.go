@@ -48,6 +48,8 @@ type RuleBook struct {
 	Rules     []Rule   `json:"rules"`
 	Forgotten []Forget `json:"forgotten,omitempty"`
 	Lifted    []Lift   `json:"lifted,omitempty"`
+
+	hash [32]byte // SHA-256 of it as JSON; set by whoever reads it from a file
 }
 
 // A Forget has the service forget the newest epoch that it knows of a room: for

@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (e *Entitlements) Book() (*RuleBook, error) {
 	info, err := os.Stat(e.path)
 	if errors.Is(err, os.ErrNotExist) {
 		e.book, e.seen = nil, nil
-		return &RuleBook{}, nil
+		return new(RuleBook).hashed()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read entitlements: %w", err)
@@ -80,7 +81,51 @@ func readRules(path string) (*RuleBook, error) {
 			return nil, fmt.Errorf("read %s: rule %d: %w", path, i+1, err)
 		}
 	}
-	return book, nil
+	return book.hashed()
+}
+
+// hashed names the book by what is in it.
+func (b *RuleBook) hashed() (*RuleBook, error) {
+	data, err := json.Marshal(b)
+	b.hash = sha256.Sum256(data)
+	return b, err
+}
+
+// Import takes over the rules of another instance, which its administrator has
+// brought here, in one piece. It refuses what the service would: rules that can
+// not be read, and an older version; and other rules under the version that is
+// here, of which nobody could say which came last.
+func (e *Entitlements) Import(path string) (uint64, error) {
+	next, err := readRules(path)
+	if err != nil {
+		return 0, err
+	}
+	unlock, err := lockBeside(e.path)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	if _, err := os.Stat(e.path); err == nil {
+		book, err := readRules(e.path)
+		if err != nil {
+			return 0, err
+		}
+		if next.Version < book.Version {
+			return 0, fmt.Errorf("%s is version %d, here is version %d: bring the newer rules to the other instance", path, next.Version, book.Version)
+		}
+		if next.Version == book.Version && next.hash != book.hash {
+			return 0, fmt.Errorf("%s and the rules here are both version %d, and differ: each was changed by itself; make the changes of one again in the other, then import", path, next.Version)
+		}
+	}
+	return next.Version, e.put(next)
+}
+
+func (e *Entitlements) put(book *RuleBook) error {
+	data, err := json.MarshalIndent(book, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write entitlements: %w", err)
+	}
+	return replace(e.path, append(data, '\n'))
 }
 
 // Add puts rules in force, by whom they say, and returns the book's new version.
@@ -135,11 +180,7 @@ func (e *Entitlements) change(do func(*RuleBook) error) (uint64, error) {
 		return 0, err
 	}
 	book.Version++
-	data, err := json.MarshalIndent(book, "", "  ")
-	if err != nil {
-		return 0, fmt.Errorf("write entitlements: %w", err)
-	}
-	return book.Version, replace(e.path, append(data, '\n'))
+	return book.Version, e.put(book)
 }
 
 // replaces says whether an older rule is settled by this one.

@@ -149,8 +149,8 @@ func (u *Unwrap) leave(from netip.Prefix) {
 	}
 }
 
-// Keys names the keys that the service holds.
-func (u *Unwrap) Keys(_ context.Context, req *connect.Request[unwrapv1.KeysRequest]) (*connect.Response[unwrapv1.KeysResponse], error) {
+// Keys names the keys that the service holds, and by what it judges.
+func (u *Unwrap) Keys(ctx context.Context, req *connect.Request[unwrapv1.KeysRequest]) (*connect.Response[unwrapv1.KeysResponse], error) {
 	if len(req.Msg.Cois) > coi.MaxCommunities {
 		return nil, refuse(connect.CodeInvalidArgument, "%d CoIs at once: at most %d", len(req.Msg.Cois), coi.MaxCommunities)
 	}
@@ -158,7 +158,11 @@ func (u *Unwrap) Keys(_ context.Context, req *connect.Request[unwrapv1.KeysReque
 	if err != nil {
 		return nil, u.broken("read keys", err)
 	}
-	out := &unwrapv1.KeysResponse{Service: u.config.Service, LogKey: u.config.Log.Public()}
+	marks := u.config.State.digestOf()
+	out := &unwrapv1.KeysResponse{Service: u.config.Service, LogKey: u.config.Log.Public(), MarksHash: marks[:]}
+	if book, err := u.book(ctx); err == nil { // else it opens nothing, and its own log says why
+		out.RulesVersion, out.RulesHash = book.Version, book.hash[:]
+	}
 	names := req.Msg.Cois
 	if len(names) == 0 {
 		names = ring.Names()

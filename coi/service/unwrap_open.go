@@ -2,8 +2,6 @@ package service
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,20 +20,16 @@ func (u *Unwrap) book(ctx context.Context) (*RuleBook, error) {
 	}
 	u.rules.Lock()
 	defer u.rules.Unlock()
-	newer, err := u.config.State.checkRules(book.Version)
+	other, err := u.config.State.checkRules(book)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBroken, err)
 	}
-	if !newer {
+	if !other {
 		return book, nil
-	}
-	data, err := json.Marshal(book)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBroken, err)
 	}
 	entries := []AuditEntry{{
 		Decision: Changed, Time: u.now(), Actor: u.config.Service, First: book.Version, Last: book.Version,
-		Count: uint32(len(book.Rules)), Policy: sha256.Sum256(data), Why: lastRule(book),
+		Count: uint32(len(book.Rules)), Policy: book.hash, Why: lastRule(book),
 	}}
 	for _, f := range book.Forgotten {
 		if f.Version > u.config.State.version() {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -34,8 +35,12 @@ type UnwrapState struct {
 	marks map[[32]byte]mark
 	seen  map[[32]byte]time.Time // until when it is remembered
 	swept time.Time
-	rules uint64 // version of the newest book of rules that was in force
+	rules uint64   // version of the newest book of rules that was in force
+	book  [32]byte // and its hash
 	since time.Time
+	// digest is the exclusive or of the marks' hashes: that of an instance that
+	// knows the same.
+	digest [32]byte
 }
 
 // NewUnwrapState returns the state of a service that starts now.
@@ -53,10 +58,11 @@ func (s *UnwrapState) Recall(_ int64, e *AuditEntry) {
 	if until := e.Time.Add(2 * RequestWindow); e.Request != ([32]byte{}) && s.since.Before(until) {
 		s.seen[e.Request] = until
 	}
-	if e.Decision == Changed && e.Room == ([32]byte{}) {
-		s.rules = max(s.rules, e.First)
+	if e.Decision == Changed && e.Room == ([32]byte{}) && e.First >= s.rules {
+		s.rules, s.book = e.First, e.Policy
 	}
 	if e.Decision == Changed && e.Room != ([32]byte{}) {
+		s.mix(e.Room)
 		delete(s.marks, e.Room)
 	}
 }
@@ -81,7 +87,29 @@ func (s *UnwrapState) raise(room [32]byte, m mark) {
 	if known && old.epoch >= m.epoch || !known && len(s.marks) >= maxMarks {
 		return
 	}
+	s.mix(room)
 	s.marks[room] = m
+	s.mix(room)
+}
+
+// mix puts a room's mark into the digest, or takes it out again.
+func (s *UnwrapState) mix(room [32]byte) {
+	m, known := s.marks[room]
+	if !known {
+		return
+	}
+	h := sha256.Sum256(binary.BigEndian.AppendUint64(m.context[:], m.epoch))
+	for i := range h {
+		s.digest[i] ^= h[i]
+	}
+}
+
+// digestOf returns the digest over all marks. Rooms have other names in each
+// instance's log; their contexts are the same everywhere.
+func (s *UnwrapState) digestOf() [32]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.digest
 }
 
 // once refuses a request, or a nonce of one device, that was seen before.
@@ -114,14 +142,16 @@ func nonceKey(device string, nonce [16]byte) [32]byte {
 	return sha256.Sum256(append(append([]byte("nonce\x00"), device...), nonce[:]...))
 }
 
-// checkRules refuses a book that is older than one that was in force.
-func (s *UnwrapState) checkRules(version uint64) (newer bool, err error) {
+// checkRules refuses a book that is older than one that was in force. It says
+// whether the book is another one than the last: also one that somebody has
+// written over without a new version.
+func (s *UnwrapState) checkRules(book *RuleBook) (other bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if version < s.rules {
-		return false, fmt.Errorf("the entitlements are version %d, version %d was in force already: somebody has put an old file back", version, s.rules)
+	if book.Version < s.rules {
+		return false, fmt.Errorf("the entitlements are version %d, version %d was in force already: somebody has put an old file back", book.Version, s.rules)
 	}
-	return version > s.rules, nil
+	return book.Version > s.rules || book.Version > 0 && book.hash != s.book, nil
 }
 
 // version returns the version of the newest book that was in force.

@@ -68,10 +68,16 @@ func (x *KeysRequest) GetCois() []string {
 }
 
 type KeysResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cois          []*CoIKeys             `protobuf:"bytes,1,rep,name=cois,proto3" json:"cois,omitempty"`
-	Service       string                 `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
-	LogKey        string                 `protobuf:"bytes,3,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Cois    []*CoIKeys             `protobuf:"bytes,1,rep,name=cois,proto3" json:"cois,omitempty"`
+	Service string                 `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"` // its URI
+	LogKey  string                 `protobuf:"bytes,3,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`
+	// By these it shows whether two instances are equal. The rules in force, none if
+	// they can not be read; and a digest over the newest epoch known of each room,
+	// which says nothing of which rooms there are.
+	RulesVersion  uint64 `protobuf:"varint,4,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
+	RulesHash     []byte `protobuf:"bytes,5,opt,name=rules_hash,json=rulesHash,proto3" json:"rules_hash,omitempty"`
+	MarksHash     []byte `protobuf:"bytes,6,opt,name=marks_hash,json=marksHash,proto3" json:"marks_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -125,6 +131,27 @@ func (x *KeysResponse) GetLogKey() string {
 		return x.LogKey
 	}
 	return ""
+}
+
+func (x *KeysResponse) GetRulesVersion() uint64 {
+	if x != nil {
+		return x.RulesVersion
+	}
+	return 0
+}
+
+func (x *KeysResponse) GetRulesHash() []byte {
+	if x != nil {
+		return x.RulesHash
+	}
+	return nil
+}
+
+func (x *KeysResponse) GetMarksHash() []byte {
+	if x != nil {
+		return x.MarksHash
+	}
+	return nil
 }
 
 type CoIKeys struct {
@@ -545,11 +572,16 @@ const file_unwrap_v1_unwrap_proto_rawDesc = "" +
 	"\n" +
 	"\x16unwrap/v1/unwrap.proto\x12\x10parley.unwrap.v1\"!\n" +
 	"\vKeysRequest\x12\x12\n" +
-	"\x04cois\x18\x01 \x03(\tR\x04cois\"p\n" +
+	"\x04cois\x18\x01 \x03(\tR\x04cois\"\xd3\x01\n" +
 	"\fKeysResponse\x12-\n" +
 	"\x04cois\x18\x01 \x03(\v2\x19.parley.unwrap.v1.CoIKeysR\x04cois\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x17\n" +
-	"\alog_key\x18\x03 \x01(\tR\x06logKey\">\n" +
+	"\alog_key\x18\x03 \x01(\tR\x06logKey\x12#\n" +
+	"\rrules_version\x18\x04 \x01(\x04R\frulesVersion\x12\x1d\n" +
+	"\n" +
+	"rules_hash\x18\x05 \x01(\fR\trulesHash\x12\x1d\n" +
+	"\n" +
+	"marks_hash\x18\x06 \x01(\fR\tmarksHash\">\n" +
 	"\aCoIKeys\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vspki_hashes\x18\x02 \x03(\fR\n" +
