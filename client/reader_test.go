@@ -109,6 +109,14 @@ func TestAReaderReadsEachEntryAndAsksForEachKeyOnce(t *testing.T) {
 		if last := rita.last(); last.Content.Text != "one more" {
 			t.Errorf("the last message is %q", last.Content.Text)
 		}
+		// What it keeps does not grow with the log: nothing waits, and the journal was
+		// folded into a checkpoint.
+		if n := rita.rows(client.TablePast); n != 0 {
+			t.Errorf("%d messages wait", n)
+		}
+		if n := rita.rows(client.TableReading); n == 0 || n > log/2 {
+			t.Errorf("it keeps %d rows of a log of %d entries", n, log)
+		}
 	})
 }
 
