@@ -14,13 +14,6 @@ import (
 	"parley/mls/wire"
 )
 
-// A loggedEntry is a line of a room's log as it is exported.
-type loggedEntry struct {
-	Seq    groups.Seq `json:"seq"`
-	Header []byte     `json:"header"` // EntryHeader
-	Body   []byte     `json:"body"`
-}
-
 // A roomLog is a room's log, verified from its first entry: who exported it
 // could leave out the end, and change nothing.
 type roomLog struct {
@@ -40,28 +33,26 @@ func readRoomLog(path string, trust *coi.Trust) (*roomLog, error) {
 	var ledger *groups.Ledger
 	in := json.NewDecoder(f)
 	for {
-		var line loggedEntry
+		var line json.RawMessage
 		if err := in.Decode(&line); err == io.EOF {
 			break
 		} else if err != nil {
 			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
-		e := groups.Entry{Body: line.Body}
-		r := wire.NewReader(line.Header)
-		e.EntryHeader.Decode(r)
-		if err := r.Done(); err != nil {
-			return nil, fmt.Errorf("read %s: entry %d: %w", path, line.Seq, err)
+		e, err := groups.ParseLogLine(line)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
 		if ledger == nil {
 			l.room = e.Room
 			ledger = groups.NewLedger(e.Room, client.Directory{Trust: trust})
 		}
-		step, err := ledger.Replay(&e)
+		step, err := ledger.Replay(e)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: entry %d: %w", path, line.Seq, err)
+			return nil, fmt.Errorf("read %s: entry %d: %w", path, e.Seq, err)
 		}
 		ledger = step.Next
-		l.take(ledger, &e)
+		l.take(ledger, e)
 	}
 	if ledger == nil {
 		return nil, fmt.Errorf("%s holds no entry", path)

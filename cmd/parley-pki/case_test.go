@@ -162,9 +162,7 @@ func (s *caseSite) take(kind groups.EntryKind, a groups.AuthenticatedData, body 
 	step, err := s.ledger.Accept(groups.Submission{Room: caseRoom, Kind: kind, ID: a.ID, Device: a.Device, Body: body, Attachments: attachments}, 1, s.now)
 	check(s.t, err)
 	s.ledger = step.Next
-	header := wire.NewWriter(nil)
-	step.Entry.Encode(header)
-	check(s.t, json.NewEncoder(&s.log).Encode(loggedEntry{step.Entry.Seq, header.Bytes(), step.Entry.Body}))
+	check(s.t, json.NewEncoder(&s.log).Encode(groups.NewLogLine(&step.Entry)))
 }
 
 // record wraps a new epoch's key.

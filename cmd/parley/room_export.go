@@ -10,15 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parley/groups"
-	"parley/mls/wire"
 )
-
-// A loggedEntry is a line of an exported room log.
-type loggedEntry struct {
-	Seq    groups.Seq `json:"seq"`
-	Header []byte     `json:"header"`
-	Body   []byte     `json:"body"`
-}
 
 func roomExportCommand(a *app) *cobra.Command {
 	var out string
@@ -65,9 +57,7 @@ func (s *session) writeLog(ctx context.Context, room groups.RoomID, to io.Writer
 	buffered := bufio.NewWriter(to)
 	lines := json.NewEncoder(buffered)
 	err := s.ExportLog(ctx, room, func(e *groups.Entry) error {
-		w := wire.NewWriter(nil)
-		e.EntryHeader.Encode(w)
-		return lines.Encode(loggedEntry{e.Seq, w.Bytes(), e.Body})
+		return lines.Encode(groups.NewLogLine(e))
 	})
 	if err != nil {
 		return err
