@@ -16,7 +16,7 @@ import (
 // The gateway says whether the policy names a community of this device's site;
 // whether this device may have the keys is for the community's unwrap service to
 // say. It has to be told the room's name: a gateway does not list rooms to who is
-// no member (docs/design/016-readers.md).
+// no member (docs/design/017-readers.md).
 func (d *Device) Attach(ctx context.Context, id groups.RoomID) (RoomInfo, error) {
 	s, err := d.online("read " + string(id))
 	if err != nil {
