@@ -18,16 +18,19 @@ import (
 // found counts for as long as the status says, never longer.
 type desk struct {
 	services KeyServices
+	store    Store
 	trust    func() *coi.Trust
 	now      func() time.Time
 
+	writing  sync.Mutex // held while what is newest is written; taken before mu
 	mu       sync.Mutex
 	standing map[groups.CoIID]*standing // at most maxDesk
-	newest   map[groups.CoIID]time.Time // NotBefore of the newest certificate that was shown; at most maxDesk
+	newest   map[groups.CoIID]time.Time // NotBefore of the newest certificate that was shown, as in the store; at most maxDesk
 	busy     map[groups.CoIID]chan struct{}
 }
 
-// maxDesk bounds the communities a desk remembers; over it, it begins anew.
+// maxDesk bounds the communities a desk remembers. Over it, what stands is looked
+// up anew, and of what was newest the oldest is forgotten.
 const maxDesk = 1024
 
 // A standing is a certificate that keys may be wrapped to.
@@ -52,11 +55,16 @@ func (s *standing) good(c *groups.CoI, strict bool, now time.Time) bool {
 	return !strict || s.strict && now.Before(s.checked.Add(strictAge))
 }
 
-func newDesk(services KeyServices, trust func() *coi.Trust, now func() time.Time) *desk {
-	return &desk{
-		services: services, trust: trust, now: now,
-		standing: make(map[groups.CoIID]*standing), newest: make(map[groups.CoIID]time.Time), busy: make(map[groups.CoIID]chan struct{}),
+// newDesk returns a desk that knows what earlier runs of the device were shown.
+func newDesk(cfg *Config, trust func() *coi.Trust) (*desk, error) {
+	newest, err := loadNewest(cfg.Store)
+	if err != nil {
+		return nil, err
 	}
+	return &desk{
+		services: cfg.KeyServices, store: cfg.Store, trust: trust, now: cfg.Now,
+		standing: make(map[groups.CoIID]*standing), newest: newest, busy: make(map[groups.CoIID]chan struct{}),
+	}, nil
 }
 
 // recipients returns whom a policy wraps keys to; false if one of them has to

@@ -64,7 +64,10 @@ func (k *desk) askOnce(ctx context.Context, c *groups.CoI, strict bool) (*standi
 		return nil, unavailable(c, "lookup service gives %d certificates: at most %d are looked at", len(certificates), maxCoICertificates)
 	}
 	why := k.orphaned(ctx, c, certificates)
-	newest := k.newestOf(c, certificates)
+	newest, err := k.newestOf(c, certificates)
+	if err != nil {
+		return nil, unavailable(c, "%w", err)
+	}
 	for i := range certificates {
 		if certificates[i].Retired {
 			continue
@@ -75,7 +78,7 @@ func (k *desk) askOnce(ctx context.Context, c *groups.CoI, strict bool) (*standi
 			continue
 		}
 		if s.leaf.NotBefore.Before(newest) {
-			why = unavailable(c, "its lookup service offers a certificate of %s, and has shown one of %s: it offers a retired one",
+			why = unavailable(c, "its lookup service offers a certificate of %s, and has shown one of %s: it offers a retired one, or the newer one was withdrawn and its CA has to issue another",
 				s.leaf.NotBefore.UTC().Format(time.RFC3339), newest.UTC().Format(time.RFC3339))
 			continue
 		}
@@ -85,29 +88,6 @@ func (k *desk) askOnce(ctx context.Context, c *groups.CoI, strict bool) (*standi
 		return s, nil
 	}
 	return nil, why
-}
-
-// newestOf returns when the newest certificate was made that a lookup service has
-// ever shown this device for a community. A CoI CA retires what it has issued when
-// it issues another, so an older one in use is one that somebody has put back.
-func (k *desk) newestOf(c *groups.CoI, certificates []CoICertificate) time.Time {
-	var newest time.Time
-	for i := range certificates {
-		s, err := k.trust().VerifyCoI(certificates[i].Chain, k.now())
-		if err == nil && s.URI == string(c.Name) && s.Leaf.NotBefore.After(newest) {
-			newest = s.Leaf.NotBefore
-		}
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if before := k.newest[c.Name]; before.After(newest) {
-		return before
-	}
-	if len(k.newest) >= maxDesk {
-		clear(k.newest)
-	}
-	k.newest[c.Name] = newest
-	return newest
 }
 
 // orphaned says why a community has no certificate that is in use: its last one

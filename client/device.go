@@ -53,7 +53,9 @@ func Open(cfg Config) (*Device, error) {
 	if cfg.KeyServices == nil {
 		d.cfg.KeyServices = dialKeyServices(d)
 	}
-	d.desk = newDesk(d.cfg.KeyServices, func() *coi.Trust { return d.self.Load().trust }, cfg.Now)
+	if d.desk, err = newDesk(&d.cfg, func() *coi.Trust { return d.self.Load().trust }); err != nil {
+		return nil, err
+	}
 	if err := d.loadRooms(); err != nil {
 		return nil, err
 	}

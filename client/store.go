@@ -62,6 +62,7 @@ const (
 	TableTrail                      // what shows to an unwrap service that a later key is the room's, by epoch
 	TableAnnouncements              // keys that unwrap services are to be told of
 	TableReading                    // what is known of a room that is read without being a member
+	TableCertificates               // when the newest certificate was made that was shown of a community
 	NumTables
 )
 
@@ -70,6 +71,7 @@ func (t Table) String() string {
 	names := [...]string{
 		"identity", "key_packages", "rooms", "groups", "pending", "log",
 		"messages", "ids", "outbox", "wishes", "blobs", "keys", "past", "trail", "announcements", "reading",
+		"certificates",
 	}
 	if t < NumTables {
 		return names[t]
