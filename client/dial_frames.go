@@ -12,7 +12,7 @@ const (
 	// full. What is sent when the last frame is older leaves at once; what a busy
 	// device sends faster than that leaves together: a frame costs the device and
 	// its gateway a TLS record, a system call and a wake-up each.
-	frameGap = 4 * time.Millisecond
+	frameGap = 8 * time.Millisecond
 	// fullFrame is how many submissions leave without waiting for more.
 	fullFrame = 64
 )

@@ -11,17 +11,20 @@ import (
 const softInterval = time.Second
 
 const (
-	// paceTime is the least time from the start of a batch to that of the next
-	// while the node is busy: what a batch costs, two syncs, a signature and a
-	// wake-up for everybody it concerns, is then shared by all that came in that
-	// time. It is far below what a person or a network notices.
-	paceTime = 8 * time.Millisecond
+	// paceOp, times the ops of a batch, is the least time from the start of that
+	// batch to that of the next while the node is busy, between paceLeast and
+	// paceMost: what a batch costs, two syncs, a signature, and a wake-up, a frame
+	// and a verification for everybody it concerns, is then shared by all that came
+	// in that time. It is far below what a person or a network notices.
+	paceOp    = 200 * time.Microsecond
+	paceLeast = 4 * time.Millisecond
+	paceMost  = 16 * time.Millisecond
 	// paceFrom is how many ops in a batch mean that the node is busy: those who
 	// wait for one write before they make the next do not fill it, and are never
 	// kept waiting.
 	paceFrom = 4
 	// paceEnough is how many waiting ops are worth a batch at once.
-	paceEnough = 256
+	paceEnough = 512
 )
 
 // committer is the only goroutine that writes to Badger and to the journal. It
@@ -46,7 +49,7 @@ func (s *Store) committer() {
 			s.land(batch, soft)
 			soft = false
 			if len(batch) >= paceFrom {
-				s.queue.gather(paceTime - time.Since(began))
+				s.queue.gather(pace(len(batch)) - time.Since(began))
 			}
 			continue
 		}
@@ -60,6 +63,12 @@ func (s *Store) committer() {
 			soft = s.soft.waiting()
 		}
 	}
+}
+
+// pace is how long after the start of a busy node's batch of some ops the next
+// one begins.
+func pace(ops int) time.Duration {
+	return min(max(time.Duration(ops)*paceOp, paceLeast), paceMost)
 }
 
 // lastSoft lands the cursors and sightings that wait when the store closes.

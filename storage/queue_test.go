@@ -14,7 +14,7 @@ func queued(q *queue, n int) {
 	}
 }
 
-// "paceTime is the least time from the start of a batch to that of the next
+// "The least time from the start of that batch to that of the next
 // while the node is busy", unless enough waits.
 func TestABusyCommitterGathersForAMoment(t *testing.T) {
 	for _, c := range []struct {
@@ -23,7 +23,7 @@ func TestABusyCommitterGathersForAMoment(t *testing.T) {
 		close         bool
 		want          time.Duration
 	}{
-		{name: "little comes", before: 2, after: 10, want: paceTime},
+		{name: "little comes", before: 2, after: 10, want: paceMost},
 		{name: "enough comes", before: 2, after: paceEnough, want: time.Millisecond},
 		{name: "enough waits", before: paceEnough, want: 0},
 		{name: "the store closes", before: 2, close: true, want: time.Millisecond},
@@ -42,7 +42,7 @@ func TestABusyCommitterGathersForAMoment(t *testing.T) {
 					}
 				}()
 				start := time.Now()
-				q.gather(paceTime)
+				q.gather(paceMost)
 				if took := time.Since(start); took != c.want {
 					t.Errorf("it waits %v, want %v", took, c.want)
 				}
