@@ -60,6 +60,9 @@ type RealmPlan struct {
 	Bundle []byte   // the site's trust bundle (parley-pki export-ca), nil if it is put there later
 	Config []byte   // config.toml to begin with, nil for none
 	Folder []string // folders to make in it
+	// Status is who is asked about devices: of an unwrap service alone. Empty takes
+	// the responder that the bundle names, StatusBundle if it names none.
+	Status string
 }
 
 // InitRealm makes the directory of a service, where there is nothing yet, with

@@ -15,8 +15,9 @@ import (
 type UnwrapSettings struct {
 	// Name is the local name of this instance: unwrap, unwrap2. Empty: unwrap.
 	Name string `toml:"name"`
-	// Status says where the OCSP responder of a site's devices is, by site, or
-	// "none". A site that is not named has no devices that are let in.
+	// Status says where the OCSP responder of a site's devices is, by site: its URL,
+	// StatusBundle, or StatusNone. A site that is not named has no devices that are
+	// let in.
 	Status map[string]string `toml:"status"`
 	// KeepStatus is how long an answer "good" is used again, such as "30s"; empty
 	// asks each time.
@@ -45,7 +46,11 @@ const (
 func InitUnwrap(path string, p RealmPlan) (*Realm, error) {
 	p.Role, p.Folder = RoleUnwrap, append(p.Folder, keysFolder)
 	if p.Config == nil {
-		p.Config = fmt.Appendf(nil, unwrapConfig, p.Site, p.Site)
+		status, err := p.deviceStatus()
+		if err != nil {
+			return nil, err
+		}
+		p.Config = fmt.Appendf(nil, unwrapConfig, p.Site, p.Site, status)
 	}
 	r, err := InitRealm(path, p)
 	if err != nil {
@@ -55,15 +60,40 @@ func InitUnwrap(path string, p RealmPlan) (*Realm, error) {
 	return r, err
 }
 
+// deviceStatus returns what config.toml begins with for the own site's devices:
+// what the administrator says, or the responder that the trust bundle names; that
+// of the trust bundle to come, where it names none yet.
+func (p *RealmPlan) deviceStatus() (string, error) {
+	if p.Status != "" {
+		return p.Status, CheckResponder(p.Status)
+	}
+	if p.Bundle != nil {
+		s, err := trustOf(p.Bundle, p.Site)
+		if err != nil {
+			return "", fmt.Errorf("trust bundle of %s: %w", p.Site, err)
+		}
+		if url := ResponderOf(&s); url != "" {
+			return url, nil
+		}
+	}
+	return StatusBundle, nil
+}
+
 // unwrapConfig is what config.toml begins as.
 const unwrapConfig = `# The unwrap service of %s. Every setting is optional but status.
 
 # name = "unwrap"          # several instances: unwrap, unwrap2, each with its own directory
 
-# Where to ask whether a device's certificate is in force, by site. "none" is for
-# a site without such a service: then only parley-pki entitle cuts devices off.
+# Where to ask, at each request, whether a device's certificate is in force, by site:
+#   "https://..."  the OCSP responder that answers for the site's device CA: a device
+#                  that it does not call good gets no key
+#   "bundle"       the one that the site's trust bundle in sites/ names, as it is then;
+#                  while that names none, the same as "none", and the log warns
+#   "none"         NOBODY IS ASKED: a revoked device gets keys until parley-pki
+#                  entitle deny names it. Say so only if that is meant.
+# The devices of a site that is not named here get no key.
 [status]
-"%s" = "none"
+"%s" = %q
 
 # keep_status = "30s"      # use a good answer again for so long; it is asked each time otherwise
 
@@ -143,7 +173,12 @@ func (r *Realm) unwrapConfig(s *UnwrapSettings, keys *keyFiles) (UnwrapConfig, e
 // statusClient asks each site's responder over connections that its own CA
 // vouches for.
 func (r *Realm) statusClient(s *UnwrapSettings) (*StatusClient, error) {
-	c := &StatusClient{URL: s.Status}
+	for site, url := range s.Status {
+		if err := CheckResponder(url); err != nil {
+			return nil, fmt.Errorf("status of %s: %w", site, err)
+		}
+	}
+	c := &StatusClient{URL: s.Status, Told: r.told}
 	if s.KeepStatus != "" {
 		var err error
 		if c.Keep, err = time.ParseDuration(s.KeepStatus); err != nil || c.Keep < 0 {
@@ -160,6 +195,20 @@ func (r *Realm) statusClient(s *UnwrapSettings) (*StatusClient, error) {
 	}
 	c.Client = func(site string) *http.Client { return clients[site] }
 	return c, nil
+}
+
+// told returns the responder that a site's trust bundle names, as it is now.
+func (r *Realm) told(site string) (string, error) {
+	sites, err := r.Sites()
+	if err != nil {
+		return "", err
+	}
+	for i := range sites {
+		if sites[i].Name == site {
+			return ResponderOf(&sites[i]), nil
+		}
+	}
+	return "", fmt.Errorf("the trust bundle of %s is not there", site)
 }
 
 // keyFiles reads a realm's keys again when the folder has changed.

@@ -79,8 +79,8 @@ func (w *CertificateWatch) Problems(ctx context.Context) []string {
 	var out []string
 	told := map[string]coi.Community{}
 	for _, s := range trust.Sites() {
-		if url := responderOf(&s); url != "" && w.Status[s.Name] == StatusNone {
-			out = append(out, fmt.Sprintf("revoked devices of %s get keys here until parley-pki entitle deny names them: in config.toml, status says \"none\", and the site has a responder at %s", s.Name, url))
+		if problem := Unchecked(&s, w.Status[s.Name]); problem != "" && !meant(&s, w.Status[s.Name]) {
+			out = append(out, problem)
 		}
 		if s.Name == w.Site {
 			for _, c := range s.CoIs {
@@ -101,15 +101,9 @@ func (w *CertificateWatch) Problems(ctx context.Context) []string {
 	return out
 }
 
-// responderOf returns where a site's status is asked for, empty for nowhere.
-func responderOf(s *coi.Site) string {
-	for i := range s.CoIs {
-		if s.CoIs[i].OCSP != "" {
-			return s.CoIs[i].OCSP
-		}
-	}
-	return ""
-}
+// meant says whether nobody is asked about a site's devices because somebody has
+// said so, and there is nobody to ask.
+func meant(s *coi.Site, status string) bool { return status == StatusNone && ResponderOf(s) == "" }
 
 func (w *CertificateWatch) now() time.Time {
 	if w.Now != nil {

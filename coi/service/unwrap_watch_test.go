@@ -96,7 +96,13 @@ func TestS19_TheServiceLooksAtItsOwnCertificates(t *testing.T) {
 	if problems := watch.Problems(context.Background()); len(problems) != 2 || !strings.Contains(problems[0], "revoked devices of alpha.example") {
 		t.Errorf("nobody is asked about devices: %q", problems)
 	}
+	watch.Status["alpha.example"] = StatusBundle
+	expect("whom the trust bundle names", "shows no certificate in use")
 	told = nil
+	if problems := watch.Problems(context.Background()); len(problems) != 2 || !strings.Contains(problems[0], "names no responder") {
+		t.Errorf("the trust bundle names nobody to ask about devices: %q", problems)
+	}
+	watch.Status["alpha.example"] = StatusNone // said so, and there is nobody
 	expect("a CoI that the site does not name", "does not name it")
 }
 
