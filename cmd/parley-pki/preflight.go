@@ -75,9 +75,11 @@ func (t *tool) preflightCommand() *cobra.Command {
 service for each CoI's certificates, the unwrap services for the keys they hold,
 and the status service where there is one. They must answer and agree; until then
 no key is to be wrapped. Instances of an unwrap service must have the same rules, and
-it says so if one has not heard of the newest keys. It prints who controls what: the CA of each certificate,
-the fingerprint of each key, the address of each service, and, of the directories
-given with --realm, whose they are. The exit status says whether all is ready.`,
+it says so if one has not heard of the newest keys. The status service must answer for
+devices too, or nobody keeps revoked ones out. It prints who controls what: the CA of
+each certificate, the fingerprint of each key, the address of each service, and, of
+the directories given with --realm, whose they are, and whom an unwrap service asks
+about devices. The exit status says whether all is ready.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			data, err := os.ReadFile(bundle)
@@ -119,6 +121,7 @@ func (p *preflight) run(ctx context.Context, realms []string) {
 	if len(p.site.CoIs) == 0 {
 		p.bad("", "cois", "the trust bundle names no CoI", "parley-pki trust coi NAME --root FILE --lookup URL --unwrap URL")
 	}
+	p.devices(ctx)
 	for i := range p.site.CoIs {
 		c := &p.site.CoIs[i]
 		p.community(ctx, c)
@@ -163,6 +166,9 @@ func (p *preflight) realm(dir string) {
 			return
 		}
 		p.ok("", "apart "+string(role), "%s holds no other role's key", dir)
+		if role == service.RoleUnwrap {
+			p.unwrapRealm(r)
+		}
 		return
 	}
 	p.bad("", "apart", dir+" is no directory of a service", "name one that parley-pki lookup, ocsp, unwrap or coi init has made")

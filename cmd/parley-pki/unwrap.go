@@ -79,36 +79,6 @@ func (t *tool) unwrap(cmd *cobra.Command, f *serviceFlags) error {
 	return f.run(cmd, running{realm: realm, handler: u.Handler(), background: watch.Run})
 }
 
-func (t *tool) unwrapInitCommand() *cobra.Command {
-	var f initFlags
-	cmd := &cobra.Command{
-		Use:   "init --dir DIR --site DOMAIN",
-		Short: "Make the directory of an unwrap service",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			plan, err := f.plan(service.RoleUnwrap)
-			if err != nil {
-				return err
-			}
-			r, err := service.InitUnwrap(t.dir, plan)
-			if err != nil {
-				return err
-			}
-			public, err := service.AuditPublic(r.Audit())
-			if err != nil {
-				return err
-			}
-			realmMade(cmd.OutOrStdout(), r, plan.Bundle != nil,
-				"Make a CoI's key, and have the CoI CA certify it: parley-pki coi request finance --dir "+quote(t.dir),
-				"Say who may use it: parley-pki entitle grant --dir "+quote(t.dir)+" --coi finance "+quote("mimi://"+r.Site()),
-				"Give the log's public key to witnesses: "+public)
-			return nil
-		},
-	}
-	f.add(cmd)
-	return cmd
-}
-
 func (t *tool) unwrapForgetCommand() *cobra.Command {
 	var by string
 	cmd := &cobra.Command{
