@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +63,7 @@ func (d *demo) makeCommunity(c *demoCoI) act {
 		for _, role := range []string{"ocsp", "lookup", "unwrap"} {
 			err = errors.Join(err, quiet("certify", "service", role, "--dir", c.site.pki, "--csr", c.dir(role)+"/tls.csr", "--out", c.dir(role)+"/tls.crt"))
 		}
-		return "", errors.Join(err, d.askStatus(c), d.certify(ctx, c))
+		return "", errors.Join(err, d.certify(ctx, c))
 	}
 }
 
@@ -75,18 +74,6 @@ func (d *demo) exportBundle(ctx context.Context, s *demoSite) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(d.dir, s.pki+".pem"), out, 0o600)
-}
-
-// askStatus has the unwrap service ask whether devices' certificates are in
-// force.
-func (d *demo) askStatus(c *demoCoI) error {
-	file := filepath.Join(d.dir, c.dir("unwrap"), "config.toml")
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	b = bytes.Replace(b, []byte(`= "none"`), []byte(`= "https://`+c.ocsp+`"`), 1)
-	return os.WriteFile(file, b, 0o600)
 }
 
 // certify makes a new key of a community in its unwrap service, and has its CoI
