@@ -126,8 +126,7 @@ func (s *Store) refuse(batch []*op, touched []*room) {
 		r.run = r.run[:0]
 	}
 	for _, o := range batch {
-		o.end(groups.Outcome{ID: o.id, Err: why})
-		s.queue.release(1, o.weight)
+		s.settle(o, groups.Outcome{ID: o.id, Err: why})
 	}
 }
 

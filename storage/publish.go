@@ -14,15 +14,18 @@ func (s *Store) publish(batch []*op, touched []*room) {
 		r.pending.remove(r.run)
 	}
 	entries, size := 0, 0
-	for _, o := range batch {
-		out := groups.Outcome{ID: o.id}
-		if o.room != nil {
+	for _, r := range touched { // room by room: what one device waits for comes to it together
+		signed := r.view.Load().signed
+		for _, o := range r.run {
 			entries++
 			size += len(o.stored.Bytes)
-			out.Receipt, out.Head = o.receipt(), o.room.view.Load().signed
+			s.settle(o, groups.Outcome{ID: o.id, Receipt: o.receipt(), Head: signed})
 		}
-		o.end(out)
-		s.queue.release(1, o.weight)
+	}
+	for _, o := range batch {
+		if o.room == nil {
+			s.settle(o, groups.Outcome{ID: o.id})
+		}
 	}
 	s.counts.batches.Add(1)
 	s.counts.entries.Add(uint64(entries))
@@ -32,6 +35,12 @@ func (s *Store) publish(batch []*op, touched []*room) {
 		r.run = slices.Delete(r.run, 0, len(r.run)) // clears what it pointed at
 	}
 	s.recent.trim(touched)
+}
+
+// settle tells whoever asked for an op what became of it.
+func (s *Store) settle(o *op, out groups.Outcome) {
+	o.end(out)
+	s.queue.release(1, o.weight)
 }
 
 // show replaces the room's view by one that ends with its run.
