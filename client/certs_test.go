@@ -56,7 +56,7 @@ func TestE22_AReplacedCertificateIsUsedFromThenOn(t *testing.T) {
 }
 
 func TestE23A6_ACertificateReplacedInOneServiceOnlyIsNotUsed(t *testing.T) {
-	for _, where := range []string{"lookup", "unwrap"} {
+	for _, where := range []string{"lookup", "unwrap", "unwrap, which keeps the old key"} {
 		t.Run(where, func(t *testing.T) {
 			simKeys(t, func(t *testing.T, h *hub, c *communities) {
 				alice, bob := h.device("alice/laptop"), h.device("bob/phone")
@@ -65,7 +65,8 @@ func TestE23A6_ACertificateReplacedInOneServiceOnlyIsNotUsed(t *testing.T) {
 				fresh := c.newKey(finance)
 				c.set(func() {
 					fresh.shown, old.retired = where == "lookup", where == "lookup"
-					fresh.held, old.held = where == "unwrap", where == "lookup"
+					fresh.held, old.held = where != "lookup", where != "unwrap"
+					fresh.certified, old.certified = old.held && fresh.held, old.held && fresh.held
 					c.list[finance].keys = append(c.list[finance].keys, fresh)
 				})
 				rounds()

@@ -77,6 +77,7 @@ type coiKey struct {
 	shown     bool // by lookup
 	retired   bool // says lookup
 	held      bool // by the unwrap services
+	certified bool // and they have its certificate
 	revokedAt time.Time
 }
 
@@ -189,6 +190,9 @@ func (c *communities) ring(one *community) *service.KeyRing {
 		if k.held {
 			held := must(service.NewHeldKey(string(one.Name), k.private.Public(), k.private))
 			held.PQ = k.quantum
+			if k.certified {
+				held.Since = k.cert.NotBefore
+			}
 			list = append(list, held)
 		}
 	}
@@ -339,6 +343,9 @@ func (c *keyServices) Held(ctx context.Context, p *groups.CoI, url string) (*cli
 	}
 	out := &client.HeldKeys{Service: resp.Msg.Service}
 	for _, one := range resp.Msg.Cois {
+		if len(one.Certified) > 0 {
+			out.Certified = groups.Hash(one.Certified)
+		}
 		for _, h := range one.SpkiHashes {
 			out.Keys = append(out.Keys, groups.Hash(h))
 		}

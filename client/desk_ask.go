@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	mrand "math/rand/v2"
-	"slices"
 	"time"
 
 	"parley/coi"
@@ -230,7 +229,7 @@ func (k *desk) crossCheck(ctx context.Context, c *groups.CoI, s *standing) error
 			errs = append(errs, err)
 			continue
 		}
-		if len(held.Keys) > maxHeldKeys || !slices.Contains(held.Keys, publicHash(s.leaf)) {
+		if !held.agrees(publicHash(s.leaf)) {
 			return unavailable(c, "its lookup service and its unwrap service at %s name different keys", url)
 		}
 		return nil

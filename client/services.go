@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 
 	"parley/groups"
 )
@@ -37,8 +38,18 @@ type CoICertificate struct {
 
 // HeldKeys are the keys of a community that an unwrap service holds.
 type HeldKeys struct {
-	Service string // its URI
-	Keys    []groups.Hash
+	Service   string // its URI
+	Keys      []groups.Hash
+	Certified groups.Hash // the one with the newest certificate; zero if the service has none at hand
+}
+
+// agrees says whether a key that lookup shows is one that the service can open
+// with, and has not been replaced there by one whose certificate is newer.
+func (h *HeldKeys) agrees(shown groups.Hash) bool {
+	if len(h.Keys) > maxHeldKeys || !slices.Contains(h.Keys, shown) {
+		return false
+	}
+	return h.Certified == groups.Hash{} || h.Certified == shown
 }
 
 const (

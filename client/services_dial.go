@@ -101,6 +101,9 @@ func (k *dialled) Held(ctx context.Context, c *groups.CoI, at string) (*HeldKeys
 		if keys.Name != string(c.Name) {
 			continue
 		}
+		if len(keys.Certified) == len(groups.Hash{}) {
+			held.Certified = groups.Hash(keys.Certified)
+		}
 		for _, h := range keys.SpkiHashes {
 			if len(h) == len(groups.Hash{}) {
 				held.Keys = append(held.Keys, groups.Hash(h))

@@ -107,6 +107,11 @@ func (p *preflight) unwrap(ctx context.Context, calls *http.Client, c *coi.Commu
 			"replace the certificate in both: the key in unwrap first, then coi issue and publish")
 		return
 	}
+	if newest := resp.Msg.Cois[0].Certified; len(newest) > 0 && !bytes.Equal(newest, want[:]) {
+		p.bad(c.Name, "agree", fmt.Sprintf("lookup shows key %x, %s has a newer certificate for key %x: nothing would be wrapped", want, at.url, newest),
+			"publish the new certificate to lookup, or put the one that lookup shows beside its key in keys/")
+		return
+	}
 	p.ok(c.Name, "agree", "lookup and %s name one key", at.url)
 }
 

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -188,6 +189,11 @@ func TestCoIKeysStayInTheUnwrapRealm(t *testing.T) {
 	must(t, err)
 	if len(keys) != 3 {
 		t.Fatalf("%d keys", len(keys))
+	}
+	ring, err := (&keyFiles{realm: r}).ring()
+	must(t, err)
+	if finance := keys[1]; !bytes.Equal(ring.certified(finance.Name), finance.SPKI[:]) {
+		t.Error("the ring does not know which key of finance has the newest certificate")
 	}
 	for _, k := range keys {
 		if len(k.Certificates) != 1 || k.Certificates[0].URIs[0].String() != k.Name {

@@ -169,7 +169,7 @@ func (u *Unwrap) Keys(ctx context.Context, req *connect.Request[unwrapv1.KeysReq
 	}
 	for _, name := range names {
 		if hashes := ring.hashes(name); len(hashes) > 0 {
-			out.Cois = append(out.Cois, &unwrapv1.CoIKeys{Name: name, SpkiHashes: hashes})
+			out.Cois = append(out.Cois, &unwrapv1.CoIKeys{Name: name, SpkiHashes: hashes, Certified: ring.certified(name)})
 		}
 	}
 	return connect.NewResponse(out), nil

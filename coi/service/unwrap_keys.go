@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"time"
 
 	"parley/coi"
 	"parley/coi/wrap"
@@ -19,6 +20,7 @@ type HeldKey struct {
 	Private any               // ecdh.KeyExchanger or crypto.Decrypter
 	PQ      hpke.PrivateKey   // X-Wing, for post-quantum rooms; nil has none
 	From    string            // where it is kept, for people
+	Since   time.Time         // when its newest certificate began; zero if none is at hand
 
 	opens *x509.Certificate // as package wrap finds a key: by its identifier
 }
@@ -74,6 +76,23 @@ func (r *KeyRing) Names() []string {
 
 // Of returns the keys of a CoI, the active one first.
 func (r *KeyRing) Of(name string) []HeldKey { return r.by[name] }
+
+// certified returns the SHA-256 of the SubjectPublicKeyInfo of the key with the
+// newest certificate, nil if no certificate is at hand. A key that was made and
+// has no certificate yet replaces none.
+func (r *KeyRing) certified(name string) []byte {
+	var newest *HeldKey
+	for i := range r.by[name] {
+		k := &r.by[name][i]
+		if !k.Since.IsZero() && (newest == nil || k.Since.After(newest.Since)) {
+			newest = k
+		}
+	}
+	if newest == nil {
+		return nil
+	}
+	return newest.SPKI[:]
+}
 
 // hashes returns the SHA-256 of each key's SubjectPublicKeyInfo.
 func (r *KeyRing) hashes(name string) [][]byte {

@@ -243,6 +243,11 @@ func (k *keyFiles) ring() (*KeyRing, error) {
 			return nil, err
 		}
 		h.PQ, h.From = f.PostQuantum, f.File
+		for _, c := range f.Certificates {
+			if c.NotBefore.After(h.Since) {
+				h.Since = c.NotBefore
+			}
+		}
 		held = append(held, h)
 	}
 	tokens, err := k.tokenKeys()

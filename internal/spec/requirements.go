@@ -136,7 +136,7 @@ var encryptionRequirements = []requirement{
 	{"E20", "Only the unwrap service uses a CoI's private key; the caller proves its certificate and its place in the room"},
 	{"E21", "The layer can not be switched on before lookup, unwrap and, where asked for, status answer and agree"},
 	{"E22", "A CoI's certificate replaced in both services is used from then on; what was wrapped before still opens"},
-	{"E23", "Replaced in one service only, the new one is not used before both have it; where the two have no key in common nothing is wrapped; nothing is lost"},
+	{"E23", "Replaced in one service only, nothing is wrapped and nothing is lost"},
 	{"E24", "A certificate's status is checked before each wrap, or is younger than it may be cached"},
 	{"E25", "A revoked certificate is fetched again at once, and a good replacement is used without a person"},
 	{"E26", "Without a good replacement, sending is denied as coi_revoked, and goes on by itself when there is one"},

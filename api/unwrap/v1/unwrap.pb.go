@@ -154,10 +154,14 @@ func (x *KeysResponse) GetMarksHash() []byte {
 	return nil
 }
 
+// spki_hashes are SHA-256 of each SubjectPublicKeyInfo, the newest first. certified
+// is the one among them with the newest certificate, none if the service was given
+// no certificate: what lookup shows has to be for that.
 type CoIKeys struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	SpkiHashes    [][]byte               `protobuf:"bytes,2,rep,name=spki_hashes,json=spkiHashes,proto3" json:"spki_hashes,omitempty"`
+	Certified     []byte                 `protobuf:"bytes,3,opt,name=certified,proto3" json:"certified,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +206,13 @@ func (x *CoIKeys) GetName() string {
 func (x *CoIKeys) GetSpkiHashes() [][]byte {
 	if x != nil {
 		return x.SpkiHashes
+	}
+	return nil
+}
+
+func (x *CoIKeys) GetCertified() []byte {
+	if x != nil {
+		return x.Certified
 	}
 	return nil
 }
@@ -581,11 +592,12 @@ const file_unwrap_v1_unwrap_proto_rawDesc = "" +
 	"\n" +
 	"rules_hash\x18\x05 \x01(\fR\trulesHash\x12\x1d\n" +
 	"\n" +
-	"marks_hash\x18\x06 \x01(\fR\tmarksHash\">\n" +
+	"marks_hash\x18\x06 \x01(\fR\tmarksHash\"\\\n" +
 	"\aCoIKeys\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vspki_hashes\x18\x02 \x03(\fR\n" +
-	"spkiHashes\"]\n" +
+	"spkiHashes\x12\x1c\n" +
+	"\tcertified\x18\x03 \x01(\fR\tcertified\"]\n" +
 	"\rUnwrapRequest\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
