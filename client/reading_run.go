@@ -161,11 +161,7 @@ func (d *Device) receiveReadPage(ctx context.Context, s *session, page *devicev1
 	if !errors.Is(err, errGap) {
 		return err
 	}
-	d.mu.Lock()
-	s.gaps[id]++
-	often := s.gaps[id] > maxGaps
-	d.mu.Unlock()
-	if often {
+	if d.leavesOut(s, id) {
 		return d.doubt(&Alarm{Room: id, Kind: AlarmChain, Text: "the gateway leaves out entries"})
 	}
 	poke(s.wakeRead)

@@ -212,15 +212,20 @@ func (d *Device) follows(id groups.RoomID) bool {
 // gap opens the tail again at the cursors; a room that goes on lacking entries
 // is parked.
 func (d *Device) gap(s *session, id groups.RoomID) error {
-	d.mu.Lock()
-	s.gaps[id]++
-	often := s.gaps[id] > maxGaps
-	d.mu.Unlock()
-	if often {
+	if d.leavesOut(s, id) {
 		return d.park(&Alarm{Room: id, Kind: AlarmChain, Text: "the gateway leaves out entries"})
 	}
 	poke(s.wakeTail)
 	return nil
+}
+
+// leavesOut counts a gap in what the gateway gives of a room, and says whether
+// there were too many in this session.
+func (d *Device) leavesOut(s *session, id groups.RoomID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.gaps[id]++
+	return s.gaps[id] > maxGaps
 }
 
 // park stops following a room for this session, and tells why. The other rooms
