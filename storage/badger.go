@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +30,17 @@ const memTable = 64 << 20
 // compaction made 160 of them.
 const table = 32 << 20
 
+// bulk is the size from which a value goes to the value log, where it is written
+// once and never moved: the segments of busy rooms, and the chunks of uploads.
+// What is smaller is written two to ten times, whenever a table of the tree is
+// merged with others, at the expense of receipts that wait for the same disk. But
+// only there does what is deleted give back its space: so all that is deleted as
+// a rule, key packages and held bytes, is smaller.
+const bulk = 4 << 10
+
+// valueFile is the size of a file of the value log, in which a new file begins.
+const valueFile = 128 << 20
+
 // badgerConfig sets Badger up for one writer that makes its own batches.
 func badgerConfig(c Config) badger.Options {
 	o := badger.DefaultOptions(filepath.Join(c.Dir, badgerDir))
@@ -44,43 +54,35 @@ func badgerConfig(c Config) badger.Options {
 	o.BaseTableSize = table
 	o.NumMemtables = 2
 	o.NumCompactors = 2
-	o.ValueThreshold = 2 * partBytes // no value is as large: see appendParts
-	o.ValueLogFileSize = 2 * partBytes
-	o.Logger = badgerLog{c.Log}
+	o.ValueThreshold = bulk
+	o.ValueLogFileSize = valueFile
+	o.VerifyValueChecksum = true // lengths are in it: a rotten one would be believed
 	return o
 }
 
 // openBadger opens Badger; where it would panic over a damaged file, that is
 // an error.
-func openBadger(c Config) (db *badger.DB, err error) {
+func openBadger(c Config) (db *badger.DB, says *badgerLog, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			db, err = nil, groups.Errorf(groups.Internal, "open store: damaged: %v", p)
+			err = groups.Errorf(groups.Internal, "open store: damaged: %v", p)
 		}
 	}()
-	db, err = badger.Open(badgerConfig(c))
-	if err != nil && strings.Contains(err.Error(), "Cannot acquire directory lock") {
-		return nil, groups.Errorf(groups.Conflict, "another process uses this directory: stop it, or give this node a directory of its own")
+	o := badgerConfig(c)
+	says = &badgerLog{log: c.Log}
+	o.Logger = says
+	err = sealValues(o.ValueDir)
+	if err == nil {
+		db, err = badger.Open(o)
+	}
+	if err != nil && (groups.KindOf(err) == groups.Conflict || strings.Contains(err.Error(), "Cannot acquire directory lock")) {
+		return nil, nil, errInUse()
 	}
 	if err != nil {
-		return nil, groups.Errorf(groups.Internal, "open store: %w", err)
+		return nil, nil, groups.Errorf(groups.Internal, "open store: %w", err)
 	}
-	return db, nil
+	return db, says, nil
 }
-
-// badgerLog passes on Badger's complaints.
-type badgerLog struct{ log *slog.Logger }
-
-func (l badgerLog) Errorf(format string, args ...any) {
-	l.log.Error("badger", "says", fmt.Sprintf(format, args...))
-}
-
-func (l badgerLog) Warningf(format string, args ...any) {
-	l.log.Warn("badger", "says", fmt.Sprintf(format, args...))
-}
-
-func (badgerLog) Infof(string, ...any)  {}
-func (badgerLog) Debugf(string, ...any) {}
 
 // closePermissions makes what is in the directory readable by its owner alone.
 // Badger makes its files 0644; until this has run, the directory's own 0700

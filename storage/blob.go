@@ -82,13 +82,13 @@ const maxBlobRead = 16 * groups.BlobChunk
 // and its size. It reads what devices uploaded and what the log refers to
 // (public trees). An offset at or after the end returns nothing.
 func (s *Store) ReadBlob(h groups.Hash, offset uint64, n int) (chunk []byte, size uint64, err error) {
-	kind := byte(rowBlobChunk)
+	kind, per := byte(rowBlobChunk), uint64(groups.BlobChunk)
 	b, err := s.blobRecord(h)
 	switch {
 	case err != nil:
 		return nil, 0, err
 	case b == nil:
-		kind = rowHeldChunk
+		kind, per = rowHeldChunk, heldChunk
 		if size, err = s.heldSize(h); err != nil {
 			return nil, 0, err
 		}
@@ -103,12 +103,14 @@ func (s *Store) ReadBlob(h groups.Hash, offset uint64, n int) (chunk []byte, siz
 	n = int(min(uint64(min(n, maxBlobRead)), size-offset))
 	chunk = make([]byte, 0, n)
 	err = s.db.View(func(txn *badger.Txn) error {
-		skip := int(offset % groups.BlobChunk)
-		from := chunkKey(kind, h, uint32(offset/groups.BlobChunk))
-		return scan(txn, hashKey(kind, h), from, func(_, v []byte) (bool, error) {
-			v = v[min(skip, len(v)):]
-			skip = 0
+		at := offset / per * per
+		return scan(txn, hashKey(kind, h), chunkKey(kind, h, uint32(at/per)), func(_, v []byte) (bool, error) {
+			if uint64(len(v)) != min(per, size-at) {
+				return false, errCorrupt // unreadable, or one before it is missing
+			}
+			v = v[max(offset, at)-at:]
 			chunk = append(chunk, v[:min(len(v), n-len(chunk))]...)
+			at += per
 			return len(chunk) < n, nil
 		})
 	})

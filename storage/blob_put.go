@@ -114,11 +114,15 @@ func (s *Store) sumBlob(h groups.Hash, offset uint64, chunk []byte) (sum groups.
 		read := uint64(0)
 		err = s.db.View(func(txn *badger.Txn) error {
 			return scan(txn, hashKey(rowBlobChunk, h), nil, func(_, v []byte) (bool, error) {
-				if read < offset {
-					state.Write(v)
+				if read == offset {
+					return false, nil
 				}
-				read += uint64(len(v))
-				return read < offset, nil
+				if len(v) != groups.BlobChunk {
+					return false, errCorrupt
+				}
+				state.Write(v)
+				read += groups.BlobChunk
+				return true, nil
 			})
 		})
 		if err == nil && read < offset {

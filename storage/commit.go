@@ -48,7 +48,7 @@ func (s *Store) persist(batch []*op, touched []*room, soft []row) error {
 			return fmt.Errorf("batch of %d: %w", len(batch), err)
 		}
 	}
-	if err := s.disk.step("badger commit", txn.Commit); err != nil {
+	if err := s.disk.step("badger commit", func() error { return s.commit(txn) }); err != nil {
 		return fmt.Errorf("commit batch of %d: %w", len(batch), err)
 	}
 	if err := s.journal.append(serial, touched); err != nil {
@@ -57,6 +57,14 @@ func (s *Store) persist(batch []*op, touched []*room, soft []row) error {
 	// COMMIT POINT
 	s.serial.Store(serial)
 	return nil
+}
+
+// commit makes a transaction durable.
+func (s *Store) commit(txn *badger.Txn) error {
+	if err := txn.Commit(); err != nil {
+		return err
+	}
+	return s.says.synced()
 }
 
 func put(txn *badger.Txn, w row) error {

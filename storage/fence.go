@@ -8,7 +8,7 @@ import (
 
 // The boot fence. Badger 4.9.6 can lose what it has acknowledged without an
 // error: one flipped bit in a write-ahead log makes Open drop everything after
-// it. So each room's head is compared at start with the journal, which knows
+// it (in the value log it would as well: see sealValues). So each room's head is compared at start with the journal, which knows
 // what has been promised. A room whose log is shorter or different is parked:
 // what is left of it can be read, and it is refilled: a follower's from its hub,
 // the hub's from whoever holds a longer copy; it is never silently shorter (I2,
@@ -114,7 +114,7 @@ func (s *Store) fenceStore() error {
 			return err
 		}
 	}
-	return txn.Commit()
+	return s.commit(txn)
 }
 
 // A fenced is the fence's objection to a room whose log is too short: it ends

@@ -10,16 +10,20 @@ import (
 // Welcomes, GroupInfos, public trees. They are named by their hash and kept
 // apart from what devices upload, so that nobody can touch them by uploading.
 
+// heldChunk is the size of a row of held bytes: less than bulk, because most of
+// them are deleted one day.
+const heldChunk = 3 << 10
+
 // maxHeldWrite bounds the rows of held bytes in one transaction.
 const maxHeldWrite = 2 << 20
 
 // heldRows appends the rows of held bytes: their size, then the chunks.
 func heldRows(rows []row, h groups.Hash, b []byte) []row {
 	rows = append(rows, row{key: hashKey(rowHeld, h), value: uint64Value(uint64(len(b)))})
-	for i := 0; i*groups.BlobChunk < len(b); i++ {
+	for i := 0; i*heldChunk < len(b); i++ {
 		rows = append(rows, row{
 			key:   chunkKey(rowHeldChunk, h, uint32(i)),
-			value: b[i*groups.BlobChunk : min(len(b), (i+1)*groups.BlobChunk)],
+			value: b[i*heldChunk : min(len(b), (i+1)*heldChunk)],
 		})
 	}
 	return rows
@@ -33,7 +37,7 @@ func (s *Store) writeHeld(h groups.Hash, b []byte) error {
 	}
 	rows := heldRows(nil, h, b)
 	size, chunks := rows[0], rows[1:]
-	for per := maxHeldWrite / groups.BlobChunk; len(chunks) > 0; {
+	for per := maxHeldWrite / heldChunk; len(chunks) > 0; {
 		n := min(per, len(chunks))
 		if err := s.writeRows(chunks[:n]); err != nil {
 			return err
@@ -47,7 +51,7 @@ func (s *Store) writeHeld(h groups.Hash, b []byte) error {
 // there, and a crash leaves chunks that nothing refers to.
 func (s *Store) dropHeld(h groups.Hash, size int) error {
 	rows := []row{{key: hashKey(rowHeld, h), gone: true}}
-	for i := 0; i*groups.BlobChunk < size; i++ {
+	for i := 0; i*heldChunk < size; i++ {
 		rows = append(rows, row{key: chunkKey(rowHeldChunk, h, uint32(i)), gone: true})
 	}
 	return s.writeRows(rows)

@@ -123,44 +123,16 @@ func (c *chain) link(seq groups.Seq, b []byte) (more bool, err error) {
 // What it is given is valid during the call only.
 func (s *Store) segments(r *room, seq groups.Seq, each func(segment) (bool, error)) error {
 	return s.db.View(func(txn *badger.Txn) error {
-		var last groups.Seq
-		var parts []byte // of a segment in several rows
-		more := true
-		flush := func() error {
-			if parts == nil {
-				return nil
+		return scan(txn, numberKey(rowSegment, r.number), segmentKey(r.number, seq), func(key, value []byte) (bool, error) {
+			if len(key) != segmentKeyLen {
+				return false, errCorrupt
 			}
-			g, err := decodeSegment(last, parts)
-			if err == nil {
-				more, err = each(g)
-			}
-			parts = nil
-			return err
-		}
-		err := scan(txn, numberKey(rowSegment, r.number), segmentKey(r.number, seq), func(key, value []byte) (bool, error) {
-			if len(key) == segmentKeyLen+1 && parts != nil {
-				parts = append(parts, value...)
-				return true, nil
-			}
-			if err := flush(); err != nil || !more || len(key) != segmentKeyLen {
-				return false, err
-			}
-			last = groups.Seq(binary.BigEndian.Uint64(key[9:]))
-			if len(value) == partBytes { // perhaps more of it follows
-				parts = append([]byte(nil), value...)
-				return true, nil
-			}
-			g, err := decodeSegment(last, value)
+			g, err := decodeSegment(groups.Seq(binary.BigEndian.Uint64(key[9:])), value)
 			if err != nil {
 				return false, err
 			}
-			more, err = each(g)
-			return more, err
+			return each(g)
 		})
-		if err != nil || !more {
-			return err
-		}
-		return flush()
 	})
 }
 

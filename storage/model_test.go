@@ -91,8 +91,8 @@ func (m *model) create(t *rapid.T) {
 func (m *model) talk(t *rapid.T) {
 	who := m.room(t)
 	n := rapid.IntRange(1, 40).Draw(t, "messages")
-	size := rapid.SampledFrom([]int{1, 300, 5000, partBytes + 1}).Draw(t, "size")
-	if size > partBytes {
+	size := rapid.SampledFrom([]int{1, 300, 5000, groups.MaxBody / 2}).Draw(t, "size")
+	if size > 5000 {
 		n = 1
 	}
 	outs := make(chan groups.Outcome, n)

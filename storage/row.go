@@ -17,7 +17,7 @@ const (
 	rowHead       = 'h' // number -> where the log stands, signed head
 	rowFence      = 'g' // number -> what was given up, the head that a follower has shown
 	rowInfo       = 'i' // number -> members, sites, GroupInfo
-	rowSegment    = 'e' // number, last seq [, part] -> consecutive entries
+	rowSegment    = 'e' // number, last seq -> consecutive entries
 	rowSnapshot   = 'n' // number -> seq, hash of a ledger's snapshot
 	rowStay       = 'm' // device 0 number seq -> what the entry did to its membership
 	rowWelcome    = 'w' // device 0 number seq -> Welcome route
@@ -60,7 +60,7 @@ func numberKey(kind byte, room uint64) []byte {
 // found by their last entry, so that a seek to seq lands on the one that holds
 // it.
 func segmentKey(room uint64, seq groups.Seq) []byte {
-	k := make([]byte, 0, 18)
+	k := make([]byte, 0, segmentKeyLen)
 	k = append(k, rowSegment)
 	k = binary.BigEndian.AppendUint64(k, room)
 	return binary.BigEndian.AppendUint64(k, uint64(seq))

@@ -33,11 +33,6 @@ const (
 	// segmentBytes closes a segment, so that a reader does not load much more
 	// than it asked for.
 	segmentBytes = 128 << 10
-	// partBytes is the largest value given to Badger: larger segments (one
-	// large entry) are cut into parts. Badger would put values of 1 MiB and
-	// more into its value log, which this package keeps empty: one file less to
-	// sync, and nothing to collect.
-	partBytes = 512 << 10
 )
 
 // encodeSegment packs entries that are all in order.
@@ -117,19 +112,8 @@ func segmentRows(rows []row, room uint64, run []*op) []row {
 			size += len(run[n].stored.Bytes)
 			n++
 		}
-		rows = appendParts(rows, segmentKey(room, run[n-1].stored.Seq), encodeSegment(run[:n]))
+		rows = append(rows, row{key: segmentKey(room, run[n-1].stored.Seq), value: encodeSegment(run[:n])})
 		run = run[n:]
-	}
-	return rows
-}
-
-// appendParts cuts a value into rows of partBytes; the second and later ones
-// have the key's bytes and their index.
-func appendParts(rows []row, key, value []byte) []row {
-	rows = append(rows, row{key: key, value: value[:min(len(value), partBytes)]})
-	for i := 1; i*partBytes < len(value); i++ {
-		part := append(append([]byte(nil), key...), byte(i))
-		rows = append(rows, row{key: part, value: value[i*partBytes : min(len(value), (i+1)*partBytes)]})
 	}
 	return rows
 }

@@ -21,6 +21,7 @@ import (
 type Store struct {
 	cfg     Config
 	db      *badger.DB
+	says    *badgerLog
 	journal *journal // the committer's
 	queue   *queue
 	disk    disk
@@ -109,7 +110,7 @@ func open(cfg Config, d disk) (*Store, error) {
 		keys: newStripes(), blobs: newStripes(),
 	}
 	s.recent.limit = cfg.RecentBytes
-	if s.db, err = openBadger(cfg); err != nil {
+	if s.db, s.says, err = openBadger(cfg); err != nil {
 		return nil, err
 	}
 	if err := s.boot(); err != nil {

@@ -189,13 +189,13 @@ func TestSubmittingWhileTheStoreCloses(t *testing.T) {
 	}
 }
 
-// TestEntriesAsLargeAsTheyMayBe: a segment in several parts.
+// TestEntriesAsLargeAsTheyMayBe: rows of the tree and of the value log.
 func TestEntriesAsLargeAsTheyMayBe(t *testing.T) {
 	c := testConfig(alpha, t.TempDir())
 	s := openTest(t, c)
 	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
 	var sizes []int
-	for _, n := range []int{groups.MaxBody - 400, 10, partBytes, partBytes - 200, 2*partBytes - 500, 1} {
+	for _, n := range []int{groups.MaxBody - 400, 10, groups.MaxBody / 2, bulk, groups.MaxBody - 500, 1} {
 		sub := plain(alice.room, 0, alice.stamp(newID()), make([]byte, n))
 		if len(sub.Body) > groups.MaxBody {
 			t.Fatal("the test's body is too large")
