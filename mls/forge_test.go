@@ -52,7 +52,6 @@ type forgery struct {
 	added         []wire.LeafIndex
 	psks          []wire.PreSharedKeyID
 	authenticator []byte
-	welcome       []byte
 }
 
 // message makes the forgery.

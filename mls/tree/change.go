@@ -19,7 +19,7 @@ type Change struct {
 	Removed []Member
 	// Updated are the members with a new leaf node, the committer among them if
 	// the commit has a path.
-	Updated []Updated
+	Updated []Member
 	// ExtensionsReplaced says that a proposal replaced the extensions of the
 	// GroupContext, Extensions by what.
 	ExtensionsReplaced bool
@@ -49,10 +49,4 @@ type Member struct {
 type Added struct {
 	Member
 	KeyPackageRef []byte
-}
-
-// Updated is a member whose LeafNode replaced Old.
-type Updated struct {
-	Member
-	Old wire.LeafNode
 }

@@ -88,8 +88,7 @@ func (st *Staged) applyOne(sent Sent) error {
 	case wire.ProposalTypeGroupContextExtensions:
 		st.Change.Extensions = copied[wire.Extensions](wire.Marshal(p.GroupContextExtensions.Extensions))
 	case wire.ProposalTypeUpdate:
-		old, _ := st.state.Tree.Leaf(sent.Sender)
-		st.Change.Updated = append(st.Change.Updated, Updated{Member{sent.Sender, p.Update.LeafNode}, old})
+		st.Change.Updated = append(st.Change.Updated, Member{sent.Sender, p.Update.LeafNode})
 		return st.Draft.Update(sent.Sender, p.Update.LeafNode)
 	case wire.ProposalTypeRemove:
 		return st.remove(p.Remove.Removed)
@@ -148,7 +147,7 @@ func (st *Staged) applyPath(path *wire.UpdatePath) error {
 	if err := st.Draft.ApplyPath(st.committer, path, st.Added); err != nil {
 		return err
 	}
-	st.renewed(old, *leaf)
+	st.renewed(*leaf)
 	return nil
 }
 
@@ -182,7 +181,6 @@ func (st *Staged) SetLeaf(leaf wire.LeafNode) error {
 			return err
 		}
 	}
-	old, _ := st.state.Tree.Leaf(st.committer)
 	if err := st.Draft.SetLeaf(st.committer, leaf); err != nil {
 		return err
 	}
@@ -190,14 +188,14 @@ func (st *Staged) SetLeaf(leaf wire.LeafNode) error {
 		st.joined(leaf)
 		return nil
 	}
-	st.renewed(old, leaf)
+	st.renewed(leaf)
 	return nil
 }
 
 // renewed records that a path replaced the committer's leaf node.
-func (st *Staged) renewed(old, leaf wire.LeafNode) {
+func (st *Staged) renewed(leaf wire.LeafNode) {
 	st.Change.Path = true
-	st.Change.Updated = append(st.Change.Updated, Updated{Member{st.committer, leaf}, old})
+	st.Change.Updated = append(st.Change.Updated, Member{st.committer, leaf})
 }
 
 // Next returns the next state: epoch, tree hash and extensions are new, the
