@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 const (
@@ -41,16 +40,14 @@ type AuditLog struct {
 	f        *os.File
 	unlock   func()
 	waiting  chan *appending
-	asks     chan func() // proofs, between batches
 	quit     chan struct{}
 	ended    chan struct{}
 
 	// The rest belongs to run.
-	tree  *treeFile
-	size  int64 // octets of whole, synced batches
-	last  []byte
-	shown time.Time // when the checkpoint file was written
-	down  error     // set by a failed sync, for good: what is on disk is not known then
+	tree *edge
+	size int64  // octets of whole, synced batches
+	last []byte // the signed checkpoint of the last of them
+	down error  // set by a failed sync, for good: what is on disk is not known then
 }
 
 // An AuditReceipt says where entries stand, and under which signed checkpoint.
@@ -74,7 +71,7 @@ type appending struct {
 // of, is cut off. each is called for every entry, nil for nobody.
 func OpenAudit(dir string, each func(n int64, e *AuditEntry)) (*AuditLog, error) {
 	l := &AuditLog{
-		dir: dir, waiting: make(chan *appending, maxWaiting), asks: make(chan func()),
+		dir: dir, waiting: make(chan *appending, maxWaiting),
 		quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 	var err error
@@ -114,12 +111,8 @@ func (l *AuditLog) Close() error {
 }
 
 func (l *AuditLog) release() error {
-	var err error
-	if l.tree != nil {
-		err = l.tree.f.Close()
-	}
 	l.unlock()
-	return errors.Join(err, l.f.Close())
+	return l.f.Close()
 }
 
 // Append makes entries durable, in one piece and in this order. On an error
@@ -154,55 +147,6 @@ func (l *AuditLog) Append(ctx context.Context, entries ...AuditEntry) (AuditRece
 
 // Room names a room as the log does.
 func (l *AuditLog) Room(room string) [32]byte { return hashRoom(l.salt, room) }
-
-// Key returns the log's public key, as a note verifier key.
-func (l *AuditLog) Key() note.Verifier { return l.verifier }
-
-// Checkpoint returns the last signed checkpoint, nil of an empty log.
-func (l *AuditLog) Checkpoint(ctx context.Context) (signed []byte, err error) {
-	err = l.ask(ctx, func() error { signed = l.last; return nil })
-	return signed, err
-}
-
-// Prove returns the proof that an entry stands in the tree of a size, and
-// Consistency the one that an older tree is a part of a newer (RFC 6962,
-// Sections 2.1.1 and 2.1.2).
-func (l *AuditLog) Prove(ctx context.Context, size, index int64) (p tlog.RecordProof, err error) {
-	err = l.ask(ctx, func() error {
-		if index < 0 || index >= size || size > l.tree.entries {
-			return fmt.Errorf("entry %d of %d: the log has %d", index, size, l.tree.entries)
-		}
-		p, err = tlog.ProveRecord(size, index, l.tree)
-		return err
-	})
-	return p, err
-}
-
-// Consistency returns the proof that the tree of the first entries up to before
-// is part of the tree of size (RFC 6962, Section 2.1.2).
-func (l *AuditLog) Consistency(ctx context.Context, size, before int64) (p tlog.TreeProof, err error) {
-	err = l.ask(ctx, func() error {
-		if before < 1 || before > size || size > l.tree.entries {
-			return fmt.Errorf("tree of %d in that of %d: the log has %d", before, size, l.tree.entries)
-		}
-		p, err = tlog.ProveTree(size, before, l.tree)
-		return err
-	})
-	return p, err
-}
-
-// ask runs f between batches.
-func (l *AuditLog) ask(ctx context.Context, f func() error) error {
-	done := make(chan error, 1)
-	select {
-	case l.asks <- func() { done <- f() }:
-		return <-done
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.ended:
-		return ErrLogDown
-	}
-}
 
 // Public returns the log's public key as text, for witnesses.
 func (l *AuditLog) Public() string { return l.public }

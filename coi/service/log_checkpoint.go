@@ -65,7 +65,6 @@ func OpenCheckpoint(signed []byte, v note.Verifier) (Checkpoint, error) {
 // The files of a log's directory.
 const (
 	auditFile      = "uses.log"
-	hashFile       = "uses.tree"
 	checkpointFile = "checkpoint"
 	logKeyFile     = "log.key"
 	logPublicFile  = "log.pub"

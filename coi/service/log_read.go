@@ -50,17 +50,18 @@ func ReadAudit(dir string, older [][]byte, each func(n int64, e *AuditEntry) err
 		return nil, fmt.Errorf("open log of uses: %w", err)
 	}
 	defer f.Close()
-	s, err := verifyLog(f, v, want, each)
+	s, _, err := verifyLog(f, v, want, each)
 	if err != nil {
 		return nil, fmt.Errorf("log %s: %w", dir, err)
 	}
 	return &Verified{Checkpoint: s.last, Signed: s.note, Unfinished: s.torn}, nil
 }
 
-// verifyLog scans a log in memory that does not grow with it. Roots are wanted
-// at sizes that need not be ends of batches.
-func verifyLog(f io.Reader, v note.Verifier, want []Checkpoint, each func(n int64, e *AuditEntry) error) (scan, error) {
-	tree := &edge{}
+// verifyLog scans a log in memory that does not grow with it, and returns the
+// tree of its whole batches. Roots are wanted at sizes that need not be ends of
+// batches.
+func verifyLog(f io.Reader, v note.Verifier, want []Checkpoint, each func(n int64, e *AuditEntry) error) (scan, *edge, error) {
+	tree, whole := &edge{}, &edge{}
 	roots := map[int64]tlog.Hash{}
 	for _, c := range want {
 		roots[c.Size] = tlog.Hash{}
@@ -84,17 +85,18 @@ func verifyLog(f io.Reader, v note.Verifier, want []Checkpoint, each func(n int6
 		return err
 	}, func(n int64) (Checkpoint, error) {
 		root, err := tree.root()
+		whole = tree.clone()
 		return Checkpoint{Size: n, Root: root}, err
 	})
 	if err != nil {
-		return s, err
+		return s, nil, err
 	}
 	for _, c := range want {
 		if c.Size > 0 && (c.Size > s.last.Size || roots[c.Size] != c.Root) {
-			return s, fmt.Errorf("it does not agree with a checkpoint of %d entries that it signed earlier: entries were changed or taken out", c.Size)
+			return s, nil, fmt.Errorf("it does not agree with a checkpoint of %d entries that it signed earlier: entries were changed or taken out", c.Size)
 		}
 	}
-	return s, nil
+	return s, whole, nil
 }
 
 func openAll(signed [][]byte, v note.Verifier) ([]Checkpoint, error) {

@@ -2,97 +2,25 @@ package service
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// A treeFile holds the hashes of a log's tree in the order of tlog's storage.
-// It is made from the entries and can be made again: it is never synced, and is
-// compared with the entries whenever the log is opened.
-type treeFile struct {
-	f       *os.File
-	stored  int64       // hashes in the file
-	pending []tlog.Hash // hashes that follow them, not written yet
-	entries int64
-}
-
-// maxPending is how many hashes wait before they are written, while a log is
-// read.
-const maxPending = 4096
-
-// ReadHashes returns hashes by their index, as tlog wants them.
-func (t *treeFile) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(indexes))
-	for i, x := range indexes {
-		if x >= t.stored {
-			out[i] = t.pending[x-t.stored]
-			continue
-		}
-		if _, err := t.f.ReadAt(out[i][:], x*tlog.HashSize); err != nil {
-			return nil, fmt.Errorf("read tree: %w", err)
-		}
-	}
-	return out, nil
-}
-
-// add puts an entry into the tree.
-func (t *treeFile) add(data []byte) error {
-	hashes, err := tlog.StoredHashes(t.entries, data, t)
-	if err != nil {
-		return err
-	}
-	t.pending = append(t.pending, hashes...)
-	t.entries++
-	return nil
-}
-
-// back forgets the entries after n, which were not flushed.
-func (t *treeFile) back(n int64) {
-	t.pending = t.pending[:tlog.StoredHashCount(n)-t.stored]
-	t.entries = n
-}
-
-// flush writes what is pending. What the file holds already it only compares,
-// and writes where it differs.
-func (t *treeFile) flush() error {
-	var b bytes.Buffer
-	for _, h := range t.pending {
-		b.Write(h[:])
-	}
-	at := t.stored * tlog.HashSize
-	old := make([]byte, b.Len())
-	if n, err := t.f.ReadAt(old, at); err != nil && err != io.EOF {
-		return fmt.Errorf("read tree: %w", err)
-	} else if n < len(old) || !bytes.Equal(old, b.Bytes()) {
-		if _, err := t.f.WriteAt(b.Bytes(), at); err != nil {
-			return fmt.Errorf("write tree: %w", err)
-		}
-	}
-	t.stored += int64(len(t.pending))
-	t.pending = t.pending[:0]
-	return nil
-}
-
-// root returns the root over the first n entries.
-func (t *treeFile) root(n int64) (tlog.Hash, error) {
-	h, err := tlog.TreeHash(n, t)
-	if err != nil {
-		return h, fmt.Errorf("root of %d entries: %w", n, err)
-	}
-	return h, nil
-}
-
-// An edge is a tree of which only the right edge is kept: enough for its root,
-// in memory that does not grow with the log.
+// An edge is the tree of a log of which only the right edge is kept: enough to
+// add to it and for its root, in memory that does not grow with the log.
 type edge struct {
 	entries int64
 	hashes  map[int64]tlog.Hash // by index; those a later entry can ask for
 }
 
+// clone returns a copy, which further entries do not change.
+func (e *edge) clone() *edge { return &edge{e.entries, maps.Clone(e.hashes)} }
+
+// ReadHashes returns hashes by their index, as tlog wants them.
 func (e *edge) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	out := make([]tlog.Hash, len(indexes))
 	for i, x := range indexes {
@@ -129,7 +57,11 @@ func (e *edge) add(data []byte) error {
 
 // root returns the root over all entries.
 func (e *edge) root() (tlog.Hash, error) {
-	return tlog.TreeHash(e.entries, e)
+	h, err := tlog.TreeHash(e.entries, e)
+	if err != nil {
+		return h, fmt.Errorf("root of %d entries: %w", e.entries, err)
+	}
+	return h, nil
 }
 
 // readerFrom begins reading a file at an offset.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 )
@@ -18,8 +17,6 @@ func (l *AuditLog) run() {
 		select {
 		case a := <-l.waiting:
 			l.batch(l.gather(a))
-		case f := <-l.asks:
-			f()
 		case <-tick.C:
 			l.show()
 		case <-l.quit:
@@ -53,7 +50,6 @@ func (l *AuditLog) batch(all []*appending) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrLogDown, err)
-		l.tree.back(before)
 	}
 	for _, a := range all {
 		if a.err = err; err == nil {
@@ -69,19 +65,20 @@ func (l *AuditLog) batch(all []*appending) {
 // full; a sync that failed leaves open what is on disk, and ends it.
 func (l *AuditLog) write(all []*appending) error {
 	var b []byte
+	tree := l.tree.clone()
 	for _, a := range all {
 		for _, data := range a.entries {
-			if err := l.tree.add(data); err != nil {
+			if err := tree.add(data); err != nil {
 				return err
 			}
 			b = appendFrame(b, entryFrame, data)
 		}
 	}
-	root, err := l.tree.root(l.tree.entries)
+	root, err := tree.root()
 	if err != nil {
 		return err
 	}
-	signed, err := Checkpoint{Origin: l.signer.Name(), Size: l.tree.entries, Root: root}.sign(l.signer)
+	signed, err := Checkpoint{Origin: l.signer.Name(), Size: tree.entries, Root: root}.sign(l.signer)
 	if err != nil {
 		return fmt.Errorf("sign checkpoint: %w", err)
 	}
@@ -98,10 +95,7 @@ func (l *AuditLog) write(all []*appending) error {
 		return err
 	}
 	l.size += int64(len(b))
-	l.last = signed
-	if err := l.tree.flush(); err != nil {
-		l.down = err // the entries are durable; the tree is made again at the next start
-	}
+	l.tree, l.last = tree, signed
 	return nil
 }
 
@@ -123,46 +117,20 @@ func (l *AuditLog) show() {
 // recover reads the log, cuts off what was never acknowledged, and refuses what
 // does not agree with a checkpoint.
 func (l *AuditLog) recover(each func(n int64, e *AuditEntry)) error {
-	f, err := os.OpenFile(filepath.Join(l.dir, hashFile), os.O_RDWR|os.O_CREATE, fileMode)
-	if err != nil {
-		return err
-	}
-	l.tree = &treeFile{f: f}
 	shown, err := shownCheckpoint(l.dir, l.verifier)
 	if err != nil {
 		return err
 	}
-	agrees := shown.Size == 0
-	s, err := scanLog(l.f, l.verifier, func(n int64, data []byte) error {
-		e, err := ParseAuditEntry(data)
-		if err != nil {
-			return err
-		}
+	s, tree, err := verifyLog(l.f, l.verifier, []Checkpoint{shown}, func(n int64, e *AuditEntry) error {
 		if each != nil {
 			each(n, e)
 		}
-		return l.tree.add(data)
-	}, func(n int64) (c Checkpoint, err error) {
-		c.Size = n
-		if c.Root, err = l.tree.root(n); n == shown.Size {
-			agrees = c.Root == shown.Root
-		}
-		if err == nil && len(l.tree.pending) > maxPending {
-			err = l.tree.flush()
-		}
-		return c, err
+		return nil
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; restore it from a copy", err)
 	}
-	if s.last.Size < shown.Size || !agrees {
-		return fmt.Errorf("it has %d whole entries and does not agree with its checkpoint of %d: entries that were acknowledged are lost or changed; restore them from a copy", s.last.Size, shown.Size)
-	}
-	l.size, l.last = s.size, s.note
-	l.tree.back(s.last.Size)
-	if err := l.tree.flush(); err != nil {
-		return err
-	}
+	l.size, l.last, l.tree = s.size, s.note, tree
 	return l.cutTail(s)
 }
 
