@@ -3,6 +3,7 @@ package federation
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -124,6 +125,6 @@ func (l *link) hearHello(ctx context.Context) error {
 		return fmt.Errorf("%w: bad hello", errProtocol)
 	}
 	l.incarnation = h.Incarnation
-	l.software = h.Software[:min(len(h.Software), groups.MaxName)]
+	l.software = strings.ToValidUTF8(h.Software[:min(len(h.Software), groups.MaxName)], "")
 	return nil
 }

@@ -7,9 +7,6 @@ import (
 	"parley/groups"
 )
 
-// maxRefusal bounds the words of a refusal that we take from a peer.
-const maxRefusal = 1 << 10
-
 // kindOf returns the kind of what we or a peer found wrong.
 func kindOf(err error) groups.Kind {
 	if r, ok := errors.AsType[*groups.RemoteError](err); ok {
@@ -22,20 +19,16 @@ func kindOf(err error) groups.Kind {
 // without its words: they are for our own log.
 func refusal(err error) *linkv1.Refusal {
 	if e, ok := errors.AsType[*groups.Error](err); ok {
-		return &linkv1.Refusal{Kind: e.Kind.String(), Text: e.Text, Epoch: uint64(e.Epoch), Seq: uint64(e.Seq)}
+		return &linkv1.Refusal{Kind: e.Kind.String(), Text: groups.Words(e.Text), Epoch: uint64(e.Epoch), Seq: uint64(e.Seq)}
 	}
 	if e, ok := errors.AsType[*groups.RemoteError](err); ok {
-		return &linkv1.Refusal{Kind: e.Kind.String(), Text: e.Text, Epoch: uint64(e.Epoch), Seq: uint64(e.Seq)}
+		return &linkv1.Refusal{Kind: e.Kind.String(), Text: groups.Words(e.Text), Epoch: uint64(e.Epoch), Seq: uint64(e.Seq)}
 	}
 	return &linkv1.Refusal{Kind: groups.Internal.String(), Text: "something went wrong here"}
 }
 
 // remote turns a peer's refusal into an error that names the peer.
 func remote(peer groups.NodeID, r *linkv1.Refusal) error {
-	text := r.GetText()
-	if len(text) > maxRefusal {
-		text = text[:maxRefusal]
-	}
-	return &groups.RemoteError{Peer: string(peer), Kind: groups.ParseKind(r.GetKind()), Text: text,
+	return &groups.RemoteError{Peer: string(peer), Kind: groups.ParseKind(r.GetKind()), Text: groups.Words(r.GetText()),
 		Epoch: groups.Epoch(r.GetEpoch()), Seq: groups.Seq(r.GetSeq())}
 }

@@ -168,8 +168,8 @@ func (r *relays) answered(n *Node, m *linkv1.Outcome) {
 	default:
 		o.Receipt = groups.Receipt{Room: w.room, ID: w.id, Seq: groups.Seq(m.Seq), Hash: groups.Hash(m.Hash),
 			Epoch: groups.Epoch(m.Epoch), AcceptedAt: m.AcceptedAt}
-		if len(m.Head) > 0 {
-			o.Head, o.Err = groups.ParseSignedHead(m.Head)
+		if head, err := groups.ParseSignedHead(m.Head); err == nil && head.Head.Room == w.room && head.Head.Seq >= o.Receipt.Seq {
+			o.Head = head // else the log brings one: the submission was accepted
 		}
 	}
 	w.done(o)

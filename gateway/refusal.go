@@ -60,10 +60,10 @@ func kindOfCode(c connect.Code) groups.Kind {
 // false for what only our log may say.
 func refusalOf(err error) (r *devicev1.Refusal, kind groups.Kind, known bool) {
 	if e, ok := errors.AsType[*groups.Error](err); ok && e.Kind != groups.Internal {
-		return &devicev1.Refusal{Kind: e.Kind.String(), Text: e.Text, Epoch: uint64(e.Epoch), Seq: uint64(e.Seq)}, e.Kind, true
+		return &devicev1.Refusal{Kind: e.Kind.String(), Text: groups.Words(e.Text), Epoch: uint64(e.Epoch), Seq: uint64(e.Seq)}, e.Kind, true
 	}
 	if e, ok := errors.AsType[*groups.RemoteError](err); ok && e.Kind != groups.Internal {
-		return &devicev1.Refusal{Kind: e.Kind.String(), Text: e.Peer + " says: " + e.Text, Epoch: uint64(e.Epoch), Seq: uint64(e.Seq)}, e.Kind, true
+		return &devicev1.Refusal{Kind: e.Kind.String(), Text: groups.Words(e.Peer + " says: " + e.Text), Epoch: uint64(e.Epoch), Seq: uint64(e.Seq)}, e.Kind, true
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &devicev1.Refusal{Kind: groups.Unavailable.String(), Text: "the call ended before its answer"}, groups.Unavailable, true
@@ -77,7 +77,7 @@ func connectError(err error) (*connect.Error, groups.Kind, bool) {
 	if ce, ok := errors.AsType[*connect.Error](err); ok {
 		kind := kindOfCode(ce.Code())
 		if len(ce.Details()) == 0 {
-			attach(ce, &devicev1.Refusal{Kind: kind.String(), Text: ce.Message()})
+			attach(ce, &devicev1.Refusal{Kind: kind.String(), Text: groups.Words(ce.Message())})
 		}
 		return ce, kind, true
 	}

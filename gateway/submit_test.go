@@ -12,6 +12,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/protobuf/proto"
 
 	devicev1 "parley/api/device/v1"
 	"parley/groups"
@@ -282,5 +283,23 @@ func TestStreamOverItsRateIsSlowed(t *testing.T) {
 	}
 	if took := time.Since(start); accepted != 12 || took < 50*time.Millisecond {
 		t.Errorf("%d accepted in %v", accepted, took)
+	}
+}
+
+// What a peer of another site says goes on to devices as text, whatever bytes it is
+// and however much of it.
+func TestRefusalOfAnybodyCanBeSent(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for name, err := range map[string]error{
+		"cut in a letter": &groups.RemoteError{Peer: "hub", Kind: groups.Denied, Text: "caf\xc3"},
+		"no text at all":  &groups.Error{Kind: groups.Invalid, Text: "\xff\xfe"},
+		"endless":         &groups.RemoteError{Peer: "hub", Kind: groups.Denied, Text: long},
+	} {
+		r, kind, known := refusalOf(err)
+		b, wrong := proto.Marshal(r)
+		if wrong != nil || !known || kind == groups.Internal || len(b) > 4<<10 {
+			t.Errorf("%s: %v, %d bytes, kind %s", name, wrong, len(b), kind)
+		}
+		connectError(err) // does not panic
 	}
 }

@@ -73,16 +73,18 @@ func (w *world) Submit(sub groups.Submission, done func(groups.Outcome)) {
 	o := w.accept(sub)
 	wakes := w.wakes(sub.Room)
 	hold := w.hold
+	w.held.Add(1) // before anybody can see the entry, and stop the server
 	w.mu.Unlock()
 	for _, wake := range wakes {
 		wake()
 	}
-	w.held.Go(func() {
+	go func() { // held waits for it
+		defer w.held.Done()
 		if hold != nil {
 			<-hold
 		}
 		done(o)
-	})
+	}()
 }
 
 // accept is called with mu held.

@@ -3,6 +3,7 @@ package groups
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A Kind is why something was refused: the closed list that crosses machines.
@@ -104,4 +105,13 @@ type RemoteError struct {
 // Error returns the peer, the kind and the peer's words.
 func (e *RemoteError) Error() string {
 	return fmt.Sprintf("%s says %s: %s", e.Peer, e.Kind, e.Text)
+}
+
+// Words makes text fit to travel as the words of a refusal: at most MaxRefusal bytes
+// of UTF-8. What is cut off, or is no UTF-8, may have come from anybody.
+func Words(text string) string {
+	if len(text) > MaxRefusal {
+		text = text[:MaxRefusal]
+	}
+	return strings.ToValidUTF8(text, "")
 }

@@ -61,6 +61,8 @@ const (
 	// MaxWarrants bounds the warrants beside a commit, MaxProof the proof in one.
 	MaxWarrants = 64
 	MaxProof    = 48 << 10
+	// MaxRefusal bounds the words of a refusal.
+	MaxRefusal = 1 << 10
 	// SubmissionMemory is how long a submission's id gives its first receipt.
 	SubmissionMemory = 30 * 24 * time.Hour
 )
