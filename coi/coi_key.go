@@ -17,10 +17,13 @@ const (
 	MinRSA = 3072
 	// MaxRSA is the largest RSA key of a CoI, in bits: larger ones cost time.
 	MaxRSA = 8192
+	// minExponent is the least public exponent (FIPS 186-5, Appendix A.1.1).
+	minExponent = 1<<16 + 1
 )
 
 // CheckCoIKey refuses, as WrongKey, a public key that nothing is wrapped to:
-// all but ECDSA on P-256 and P-384, and RSA of MinRSA to MaxRSA bits.
+// all but ECDSA on P-256 and P-384, and RSA of MinRSA to MaxRSA bits with a
+// public exponent of 65537 or more.
 func CheckCoIKey(key crypto.PublicKey) error {
 	switch key := key.(type) {
 	case *ecdsa.PublicKey:
@@ -28,10 +31,13 @@ func CheckCoIKey(key crypto.PublicKey) error {
 			return nil
 		}
 	case *rsa.PublicKey:
-		if n := key.N.BitLen(); n >= MinRSA && n <= MaxRSA && key.E >= 1<<16+1 {
-			return nil
+		if n := key.N.BitLen(); n < MinRSA || n > MaxRSA {
+			return refuse(WrongKey, "the CoI's RSA key has %d bits: make it %d to %d", n, MinRSA, MaxRSA)
 		}
-		return refuse(WrongKey, "the CoI's RSA key has %d bits: make it %d to %d", key.N.BitLen(), MinRSA, MaxRSA)
+		if key.E < minExponent {
+			return refuse(WrongKey, "the CoI's RSA key has the public exponent %d: make it %d", key.E, minExponent)
+		}
+		return nil
 	}
 	return refuse(WrongKey, "the CoI's key is a %T: make it EC on P-256 or P-384, or RSA of %d bits", key, MinRSA)
 }

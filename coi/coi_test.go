@@ -8,7 +8,9 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"math/big"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,6 +27,26 @@ func coiKeys(t testing.TB) map[string]crypto.Signer {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, MinRSA)
 	must(t, err)
 	return map[string]crypto.Signer{"p256": p256, "p384": p384, "rsa": rsaKey}
+}
+
+// TestCheckCoIKeySaysWhatToChange: a refusal names what is wrong with the key.
+func TestCheckCoIKeySaysWhatToChange(t *testing.T) {
+	keys := coiKeys(t)
+	weak := *keys["rsa"].Public().(*rsa.PublicKey)
+	weak.E = 3
+	p521, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	must(t, err)
+	for _, key := range keys {
+		must(t, CheckCoIKey(key.Public()))
+	}
+	for text, key := range map[string]crypto.PublicKey{
+		"exponent 3": &weak, "P-256 or P-384": p521.Public(), "make it EC": nil,
+		"has 2 bits": &rsa.PublicKey{N: big.NewInt(3), E: minExponent},
+	} {
+		if err := CheckCoIKey(key); ReasonOf(err) != WrongKey || !strings.Contains(err.Error(), text) {
+			t.Errorf("%v, want a wrong key: %s", err, text)
+		}
+	}
 }
 
 // withCoIs gives a realm a CoI CA.

@@ -11,6 +11,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+
+	"parley/coi"
 )
 
 // checkRecipient refuses a certificate that nothing may be wrapped to.
@@ -22,36 +24,17 @@ func checkRecipient(r Recipient) error {
 	case len(c.SubjectKeyId) == 0 || len(c.SubjectKeyId) > maxKeyID:
 		return fmt.Errorf("%w: that of %s has no subjectKeyIdentifier", ErrRecipient, r.Name)
 	}
+	if err := coi.CheckCoIKey(c.PublicKey); err != nil {
+		return fmt.Errorf("%w: that of %s: %w", ErrRecipient, r.Name, err)
+	}
 	usage := x509.KeyUsageKeyAgreement
-	switch key := c.PublicKey.(type) {
-	case *rsa.PublicKey:
+	if _, ok := c.PublicKey.(*rsa.PublicKey); ok {
 		usage = x509.KeyUsageKeyEncipherment
-		if bits := key.N.BitLen(); bits < MinRSABits || bits > MaxRSABits {
-			return fmt.Errorf("%w: the RSA key of %s has %d bits, want %d to %d", ErrRecipient, r.Name, bits, MinRSABits, MaxRSABits)
-		}
-	case *ecdsa.PublicKey:
-		if _, err := ecPublic(key); err != nil {
-			return fmt.Errorf("%w: that of %s: %w", ErrRecipient, r.Name, err)
-		}
-	default:
-		return fmt.Errorf("%w: the key of %s is neither RSA nor EC", ErrRecipient, r.Name)
 	}
 	if c.KeyUsage != 0 && c.KeyUsage&usage == 0 {
 		return fmt.Errorf("%w: that of %s is not for making keys secret", ErrRecipient, r.Name)
 	}
 	return nil
-}
-
-// ecPublic returns an EC key for agreement, if its curve is P-256 or P-384.
-func ecPublic(key *ecdsa.PublicKey) (*ecdh.PublicKey, error) {
-	public, err := key.ECDH()
-	if err != nil {
-		return nil, err
-	}
-	if c := public.Curve(); c != ecdh.P256() && c != ecdh.P384() {
-		return nil, fmt.Errorf("the curve is neither P-256 nor P-384")
-	}
-	return public, nil
 }
 
 // wrapFor encrypts the content key to a certificate that has been checked.
@@ -70,7 +53,7 @@ func wrapFor(cert *x509.Certificate, contentKey []byte, rand io.Reader) (recipie
 // agreeWith wraps the content key under an ephemeral agreement (RFC 5753,
 // Section 3.1).
 func agreeWith(public *ecdsa.PublicKey, contentKey []byte, rand io.Reader) ([]byte, *agreement, error) {
-	static, err := ecPublic(public)
+	static, err := public.ECDH()
 	if err != nil {
 		return nil, nil, err
 	}

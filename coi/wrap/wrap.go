@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+
+	"parley/coi"
 )
 
 const (
@@ -18,9 +20,9 @@ const (
 	// MaxRoom is the longest name of a room, in bytes.
 	MaxRoom = 1024
 	// MinRSABits is the smallest RSA modulus that is sealed to, in bits.
-	MinRSABits = 3072
+	MinRSABits = coi.MinRSA
 	// MaxRSABits is the largest, in bits.
-	MaxRSABits = 8192
+	MaxRSABits = coi.MaxRSA
 )
 
 var (

@@ -2,6 +2,7 @@ package wrap
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"errors"
 	"testing"
 )
@@ -175,6 +176,7 @@ func TestSealRefuses(t *testing.T) {
 		"one of them twice":          {roomKey, append(good, good...), binding(), SealOptions{Mode: Any}, ErrRecipient},
 		"no certificate":             {roomKey, []Recipient{{Name: "x"}}, binding(), SealOptions{Mode: Any}, ErrRecipient},
 		"RSA of 2048 bits":           {roomKey, with("rsa2048", nil), binding(), SealOptions{Mode: Any}, ErrRecipient},
+		"RSA with the exponent 3":    {roomKey, with("rsa", smallExponent), binding(), SealOptions{Mode: Any}, ErrRecipient},
 		"P-521":                      {roomKey, with("p521", nil), binding(), SealOptions{Mode: Any}, ErrRecipient},
 		"no key identifier":          {roomKey, with("p256", func(c *community) { c.Certificate.SubjectKeyId = nil }), binding(), SealOptions{Mode: Any}, ErrRecipient},
 		"a key for signatures":       {roomKey, with("p256", func(c *community) { c.Certificate.KeyUsage = 1 }), binding(), SealOptions{Mode: Any}, ErrRecipient},
@@ -192,6 +194,12 @@ func TestSealRefuses(t *testing.T) {
 	if got := seal(t, many, SealOptions{Mode: All, PostQuantum: true}); len(got) > MaxEnvelope {
 		t.Errorf("%d bytes for the most recipients, want at most %d", len(got), MaxEnvelope)
 	}
+}
+
+func smallExponent(c *community) {
+	key := *c.Certificate.PublicKey.(*rsa.PublicKey)
+	key.E = 3
+	c.Certificate.PublicKey = &key
 }
 
 func TestCombineRefuses(t *testing.T) {
