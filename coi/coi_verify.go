@@ -20,16 +20,9 @@ func (t *Trust) VerifyCoI(chain [][]byte, now time.Time) (*Subject, error) {
 		return nil, err
 	}
 	leaf := certs[0]
-	name, err := leafName(leaf)
+	name, a, err := t.claim(leaf, CoI)
 	if err != nil {
 		return nil, err
-	}
-	if name.Purpose != CoI {
-		return nil, refuse(WrongPurpose, "%s is a %s, a %s is needed here", name.URI(), name.Purpose, CoI)
-	}
-	a := t.sites[name.Site]
-	if a == nil {
-		return nil, refuse(UnknownSite, "no CA is configured for %s, whose name %s carries", name.Site, name.URI())
 	}
 	if err := checkCoILeaf(leaf); err != nil {
 		return nil, err

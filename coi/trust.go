@@ -74,9 +74,6 @@ func (t *Trust) Sites() []Site {
 	return out
 }
 
-// Has says whether names of a site can be verified at all.
-func (t *Trust) Has(site string) bool { return t.sites[site] != nil }
-
 func (s *Site) cas() []*x509.Certificate { return slices.Concat(s.Roots, s.Intermediates, s.CoIRoots) }
 
 func (s *Site) check() error {

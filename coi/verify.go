@@ -48,16 +48,9 @@ func (t *Trust) Verify(chain [][]byte, purpose Purpose, now time.Time) (*Subject
 		return nil, err
 	}
 	leaf := certs[0]
-	name, err := leafName(leaf)
+	name, a, err := t.claim(leaf, purpose)
 	if err != nil {
 		return nil, err
-	}
-	if name.Purpose != purpose {
-		return nil, refuse(WrongPurpose, "%s is a %s, a %s is needed here", name.URI(), name.Purpose, purpose)
-	}
-	a := t.sites[name.Site]
-	if a == nil {
-		return nil, refuse(UnknownSite, "no CA is configured for %s, whose name %s carries", name.Site, name.URI())
 	}
 	if err := checkLeaf(leaf, purpose); err != nil {
 		return nil, err
@@ -73,6 +66,23 @@ func (t *Trust) Verify(chain [][]byte, purpose Purpose, now time.Time) (*Subject
 		Name: name, URI: name.URI(), Site: name.Site, Key: leaf.PublicKey, NotAfter: path.end,
 		Bot: purpose == Device && hasPolicy(leaf, OIDBot), Leaf: leaf, Issuer: path.issuer,
 	}, nil
+}
+
+// claim returns the name that a leaf carries, which must be one of purpose, and
+// the CAs of the site in it.
+func (t *Trust) claim(leaf *x509.Certificate, purpose Purpose) (Name, *anchors, error) {
+	name, err := leafName(leaf)
+	if err != nil {
+		return Name{}, nil, err
+	}
+	if name.Purpose != purpose {
+		return Name{}, nil, refuse(WrongPurpose, "%s is a %s, a %s is needed here", name.URI(), name.Purpose, purpose)
+	}
+	a := t.sites[name.Site]
+	if a == nil {
+		return Name{}, nil, refuse(UnknownSite, "no CA is configured for %s, whose name %s carries", name.Site, name.URI())
+	}
+	return name, a, nil
 }
 
 func parseChain(chain [][]byte) ([]*x509.Certificate, error) {

@@ -174,12 +174,6 @@ func (d *Directory) readCA(certFile, keyFile string) (*coi.CA, error) {
 	return &coi.CA{Site: d.site, Cert: pair.Cert, Key: pair.Key}, nil
 }
 
-// Pair reads a certificate and its key, such as nodes/a1/tls.
-func (d *Directory) Pair(elem ...string) (*coi.Issued, error) {
-	base := d.Path(elem...)
-	return readPair(base+".crt", base+".key")
-}
-
 // readPair refuses a key that is not the certificate's, and one that others
 // could read.
 func readPair(certFile, keyFile string) (*coi.Issued, error) {

@@ -35,7 +35,8 @@ func TestInitDirectory(t *testing.T) {
 		as   coi.Purpose
 		elem []string
 	}{{coi.Node, []string{"nodes", "a1", "tls"}}, {coi.Ordering, []string{"nodes", "a2", "ordering"}}, {coi.Service, []string{"enroll", "tls"}}} {
-		pair, err := dir.Pair(c.elem...)
+		base := dir.Path(c.elem...)
+		pair, err := readPair(base+".crt", base+".key")
 		must(t, err)
 		_, err = trust.Verify(coi.Chain(pair.Cert), c.as, then)
 		must(t, err)
