@@ -4,6 +4,7 @@
 //	device/v1  a device and its gateway   (Connect: gRPC, gRPC-Web, JSON)
 //	enroll/v1  a device and the enrolment service of its site (Connect)
 //	lookup/v1  anybody and the lookup service of a site (Connect)
+//	unwrap/v1  a device and an unwrap service of a CoI (Connect)
 //	link/v1    a node and another node    (frames on QUIC streams)
 //	interop/v1 the MLS interop harness and cmd/mls-interop (gRPC); theirs, in our words
 //
