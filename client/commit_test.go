@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -118,6 +119,35 @@ func TestDeviceEnrolledLaterIsAdded(t *testing.T) {
 		tablet.shows("everywhere")
 		if info := must(bob.Room(ops)); info.Devices != 4 || info.Users != 2 {
 			t.Errorf("%d devices of %d users", info.Devices, info.Users)
+		}
+	})
+}
+
+// A command that comes online for a moment ended before it had done what others
+// were told it would do: who had left stayed in.
+func TestSettledWaitsForWhatOthersWaitFor(t *testing.T) {
+	sim(t, func(t *testing.T, h *hub) {
+		alice, bob := h.device("alice/laptop"), h.device("bob/laptop")
+		alice.createRoom()
+		alice.add("bob")
+		alice.stop()
+		if err := bob.Leave(t.Context(), ops); err != nil {
+			t.Fatal(err)
+		}
+		bob.stop()
+		h.device("alice/phone").stop()
+
+		alice.open()
+		alice.runQuietly(nil)
+		if err := errors.Join(alice.CaughtUp(t.Context()), alice.Settled(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		var in []string
+		for _, m := range must(alice.Members(ops)) {
+			in = append(in, m.Device.Name())
+		}
+		if !slices.Equal(in, []string{"laptop", "phone"}) {
+			t.Errorf("in the room are %v, want alice's laptop and phone", in)
 		}
 	})
 }

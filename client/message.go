@@ -42,6 +42,7 @@ func (s *State) UnmarshalText(b []byte) error {
 type Message struct {
 	Room    groups.RoomID
 	Seq     groups.Seq      // its place in the log, 0 while it is in the outbox
+	Receipt groups.Seq      // in the outbox: the place that a receipt promises, 0 before
 	ID      MessageID       // zero for a change of the room
 	Device  groups.DeviceID // who said it
 	Epoch   groups.Epoch    // under whose key it was sealed, 0 if it is not

@@ -61,6 +61,7 @@ func (it *item) put(tx Tx) error {
 // message returns a copy to be told about.
 func (it *item) message() *Message {
 	m := it.Message
+	m.Receipt = it.receipt
 	return &m
 }
 

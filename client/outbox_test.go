@@ -64,6 +64,36 @@ func TestLongPipelineEmptiesTheOutboxInOrder(t *testing.T) {
 	})
 }
 
+// A receipt may come before the entry, mostly at a site that follows the hub: what
+// was sent then is accepted, and its place was not known.
+func TestAReceiptSaysItsEntryBeforeTheLogDoes(t *testing.T) {
+	sim(t, func(t *testing.T, h *hub) {
+		alice := h.device("alice/laptop")
+		alice.createRoom()
+		alice.say("first")
+		settle()
+		h.set(func() { h.silent = true })
+		sent := must(alice.Send(ops, client.Text("hello")))[0]
+		if sent.Receipt != 0 {
+			t.Errorf("entry %d before there is a receipt", sent.Receipt)
+		}
+		if err := alice.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		last := groups.Seq(len(h.log(ops)))
+		early := must(alice.Message(ops, sent.ID))
+		if early.State != client.Accepted || early.Seq != 0 || early.Receipt != last {
+			t.Errorf("%s, seq %d, receipt for %d; the entry is %d", early.State, early.Seq, early.Receipt, last)
+		}
+		h.set(func() { h.silent = false })
+		h.cut()
+		settle()
+		if m := must(alice.Message(ops, sent.ID)); m.Seq != last {
+			t.Errorf("in the log it is entry %d, want %d", m.Seq, last)
+		}
+	})
+}
+
 func TestLostReceiptsDoNotRepeatMessages(t *testing.T) {
 	sim(t, func(t *testing.T, h *hub) {
 		alice, bob := h.device("alice/laptop"), h.device("bob/laptop")

@@ -30,6 +30,7 @@ type session struct {
 	readUp   bool                        // what was there of rooms that are read has been read
 	closed   map[groups.RoomID]time.Time // when the gateway would not give a room that is read
 	looked   bool                        // for members that are to be out, in all rooms
+	kept     bool                        // the first round of upkeep is done
 
 	// Channels of one: who is poked looks at everything again.
 	wakeSend chan struct{} // the outbox has something to send

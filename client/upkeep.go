@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	devicev1 "parley/api/device/v1"
 	"parley/groups"
 	"parley/mls"
+	"parley/mls/tree"
 	"parley/mls/wire"
 )
 
@@ -44,6 +46,7 @@ func (d *Device) upkeep(ctx context.Context, s *session) error {
 			next = now.Add(d.cfg.Upkeep - d.cfg.Upkeep/3 + rand.N(2*d.cfg.Upkeep/3+1))
 		}
 		d.tidy(ctx, s)
+		d.kept(s)
 		if err := sleepOr(ctx, s.wakeWork, min(d.nextDue(s), max(next.Sub(d.cfg.Now()), 0))); err != nil {
 			return err
 		}
@@ -147,20 +150,64 @@ func (d *Device) tidy(ctx context.Context, s *session) {
 
 // needed is the plan of a commit that is made only if the room needs one.
 func needed(r *room) (mls.CommitOptions, error) {
-	own := r.group.OwnLeaf()
-	for _, p := range r.group.PendingProposals() {
-		if p.Proposal.Remove != nil && p.Proposal.Remove.Removed == own {
-			return mls.CommitOptions{}, errNothing // somebody else has to
-		}
-	}
-	if len(r.group.PendingProposals()) > 0 {
+	switch {
+	case r.proposed():
 		return mls.CommitOptions{}, nil
-	}
-	if !r.renews() {
+	case r.ousted() || !r.renews():
 		return mls.CommitOptions{}, errNothing
 	}
 	r.reason = r.why()
 	return mls.CommitOptions{ForcePath: true}, nil
+}
+
+// ousted says whether this device is to be removed: then somebody else commits.
+func (r *room) ousted() bool {
+	own := r.group.OwnLeaf()
+	return slices.ContainsFunc(r.group.PendingProposals(), func(p tree.Sent) bool {
+		return p.Proposal.Remove != nil && p.Proposal.Remove.Removed == own
+	})
+}
+
+// proposed says whether there are proposals that this device may commit.
+func (r *room) proposed() bool { return len(r.group.PendingProposals()) > 0 && !r.ousted() }
+
+// kept notes that the session's first round of upkeep is done.
+func (d *Device) kept(s *session) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.kept = true
+	d.signal()
+}
+
+// Settled waits until this device has done what its rooms wait for: devices that
+// are new are added, and the proposals of others, to leave for one, committed. It
+// returns at once while the device is offline; what is not done when ctx ends is
+// for whoever is online next.
+func (d *Device) Settled(ctx context.Context) error {
+	err := d.wait(ctx, func() (bool, error) {
+		if d.session == nil {
+			return true, nil
+		}
+		if !d.session.kept {
+			return false, nil
+		}
+		for _, r := range d.rooms {
+			if r.State != RoomLive || r.parked {
+				continue
+			}
+			if err := d.viewGroup(r); err != nil {
+				return false, err
+			}
+			if r.proposed() {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
 }
 
 // survey finds devices that people of these rooms have enrolled since, and adds
