@@ -37,7 +37,10 @@ func (s *Store) persist(batch []*op, touched []*room, soft []row) error {
 	defer txn.Discard()
 	rows := []row{{key: []byte{rowSerial}, value: uint64Value(serial)}}
 	for _, r := range touched {
-		rows = s.roomRows(rows, r)
+		var err error
+		if rows, err = s.roomRows(rows, r); err != nil {
+			return err
+		}
 	}
 	for _, o := range batch {
 		rows = append(rows, o.rows...)
@@ -105,10 +108,20 @@ func (s *Store) signHeads(touched []*room) error {
 }
 
 // roomRows appends the rows of a room's run: its entries and where its log
-// stands after them.
-func (s *Store) roomRows(rows []row, r *room) []row {
-	rows = segmentRows(rows, r.number, r.run)
+// stands after them. What comes back from a copy takes the place of what is left
+// of it here.
+func (s *Store) roomRows(rows []row, r *room) (_ []row, err error) {
 	o := r.run[len(r.run)-1]
+	if f := r.refilling(); f != nil {
+		to := o.head.Seq
+		if to >= f.head.Seq {
+			to = endOfLog
+		}
+		if rows, err = s.rowsBehind(rows, r, to, 2*maxBatch); err != nil {
+			return nil, err
+		}
+	}
+	rows = segmentRows(rows, r.number, r.run)
 	record := headRecord{last: o.head, signed: o.signed}
-	return append(rows, row{key: numberKey(rowHead, r.number), value: record.encode()})
+	return append(rows, row{key: numberKey(rowHead, r.number), value: record.encode()}), nil
 }

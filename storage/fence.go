@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 
 	"parley/groups"
@@ -8,11 +9,12 @@ import (
 
 // The boot fence. Badger 4.9.6 can lose what it has acknowledged without an
 // error: one flipped bit in a write-ahead log makes Open drop everything after
-// it (in the value log it would as well: see sealValues). So each room's head is compared at start with the journal, which knows
-// what has been promised. A room whose log is shorter or different is parked:
-// what is left of it can be read, and it is refilled: a follower's from its hub,
-// the hub's from whoever holds a longer copy; it is never silently shorter (I2,
-// I5). A copy of the whole directory that is older, journal and all, is found by
+// it (in the value log it would as well: see sealValues). So each room's head is compared at start with
+// the journal, which knows what has been promised. A room whose log is shorter or
+// different is parked: what is left of it can be read, and it is refilled: a
+// follower's from its hub, the hub's from whoever holds a longer copy; it is never
+// silently shorter (I2, I5). A log that is damaged within is cut back to what is
+// whole, and is then such a shorter one (mend.go). A copy of the whole directory that is older, journal and all, is found by
 // the heads that followers show (fence_shown.go).
 
 // fence compares the rooms with the journal.
@@ -30,69 +32,91 @@ func (s *Store) fence() error {
 		}
 	}
 	for number, promised := range s.journal.rooms {
-		r := byNumber[number]
-		if r == nil {
-			r = newRoom(promised.name, roomRecord{number: number})
-			if promised.name == "" || s.rooms[promised.name] != nil {
-				s.cfg.Log.Error("the journal names a room that is not in the store", "number", number)
-				continue
-			}
-			s.rooms[promised.name] = r
+		if byNumber[number] != nil {
+			continue
 		}
-		s.fenceRoom(r, promised)
+		if promised.name == "" || s.rooms[promised.name] != nil {
+			s.cfg.Log.Error("the journal names a room that is not in the store", "number", number)
+			continue
+		}
+		s.rooms[promised.name] = newRoom(promised.name, roomRecord{number: number})
+	}
+	if err := s.journal.settle(); err != nil {
+		return err
 	}
 	for _, r := range s.rooms {
-		s.fenceShown(r)
+		if err := s.fenceAndMend(r); err != nil {
+			return err
+		}
 	}
 	return s.fenceStore()
 }
 
-// fenceRoom parks a room whose log does not hold what was promised.
-func (s *Store) fenceRoom(r *room, promised journalHead) {
-	last := r.view.Load().last
+// fenceAndMend compares a room with what was promised, after it has mended it if
+// it is damaged. What can not be written is an error.
+func (s *Store) fenceAndMend(r *room) error {
+	if !r.damaged.Load() && !errors.Is(s.fenceRoom(r), errCorrupt) {
+		return nil
+	}
+	if err := s.mend(r); err != nil {
+		return fmt.Errorf("mend %s: %w", r.id, err)
+	}
+	if err := s.fenceRoom(r); err != nil {
+		s.park(r, fmt.Sprintf("its log can not be read: %v", err))
+	}
+	return nil
+}
+
+// fenceRoom parks a room whose log does not hold what was promised. errCorrupt
+// says that it can not be read where it was looked at.
+func (s *Store) fenceRoom(r *room) error {
+	last, promised := r.view.Load().last, s.journal.rooms[r.number]
 	switch {
 	case r.proof.gaveUp(last):
-		return
 	case promised.doubt:
 		s.park(r, "the journal of heads was damaged, nothing vouches for the end of its log")
-		return
 	case last.Seq < promised.seq:
 		s.park(r, fmt.Sprintf("its log ends at entry %d, but entry %d was promised: the disk has lost entries", last.Seq, promised.seq))
 		r.fenced.Store(&fenced{head: groups.Head{Room: r.id, Seq: promised.seq, Hash: promised.hash}, reason: r.parked.Load()})
-		return
-	}
-	for _, want := range []groups.Head{{Seq: promised.seq, Hash: promised.hash}, last} {
-		if want.Seq == last.Seq && want.Hash != last.Hash || s.checkEntry(r, want.Seq, want.Hash) != nil {
-			s.park(r, fmt.Sprintf("entry %d is not what was promised", want.Seq))
-			return
-		}
-		if promised.seq == last.Seq {
-			return // the usual case: one look at the log
+	default:
+		if err := s.fenceEntries(r, last, groups.Head{Seq: promised.seq, Hash: promised.hash}); err != nil {
+			return err
 		}
 	}
+	return s.fenceShown(r)
 }
 
-// checkEntry checks that the log holds an entry with that hash, and its body.
-func (s *Store) checkEntry(r *room, seq groups.Seq, want groups.Hash) error {
-	if seq == 0 {
-		return nil
-	}
-	found := false
-	err := s.segments(r, seq, func(g segment) (bool, error) {
-		if seq < g.first || seq >= g.first+groups.Seq(g.count()) {
-			return false, nil
-		}
-		e, err := groups.ParseEntry(g.entry(int(seq - g.first)))
+// fenceEntries looks into the log: at its last entry, and at the one promised last,
+// usually the same.
+func (s *Store) fenceEntries(r *room, last, promised groups.Head) error {
+	for _, want := range []groups.Head{promised, last} {
+		held, err := s.hasEntry(r, want.Seq, want.Hash)
 		if err != nil {
-			return false, err
+			return err
 		}
-		found = e.EntryHeader.Hash() == want && groups.HashOf(e.Body) == e.BodyHash
-		return false, nil
-	})
-	if err == nil && !found {
-		err = errCorrupt
+		if !held {
+			s.park(r, fmt.Sprintf("entry %d is not what was promised", want.Seq))
+			return nil
+		}
+		if promised.Seq == last.Seq {
+			return nil
+		}
 	}
-	return err
+	return nil
+}
+
+// hasEntry says whether the log's entry is the one of a hash. errCorrupt says that
+// it can not be read, or that what follows it does not confirm it.
+func (s *Store) hasEntry(r *room, seq groups.Seq, want groups.Hash) (bool, error) {
+	if seq == 0 {
+		return true, nil
+	}
+	page, err := s.readLog(r, seq-1, 1)
+	if err != nil {
+		return false, err
+	}
+	e, err := groups.ParseEntry(page[0].Bytes)
+	return err == nil && e.EntryHeader.Hash() == want, err
 }
 
 // fenceStore notices that Badger lost whole batches, whatever was in them.

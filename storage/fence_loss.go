@@ -17,7 +17,7 @@ type Loss struct {
 //
 // NotFound for a room without entries here, Conflict for one that is not parked
 // or is ordered elsewhere, Busy while it is being refilled; Unavailable for a
-// log that can not be read.
+// log that was found damaged since the start: the next start cuts it back first.
 func (s *Store) AcceptLoss(id groups.RoomID) (Loss, error) {
 	r := s.find(id)
 	if r == nil || r.view.Load().last.Seq == 0 {
@@ -37,6 +37,9 @@ func (s *Store) AcceptLoss(id groups.RoomID) (Loss, error) {
 	if err := s.load(r); err != nil {
 		return Loss{}, err
 	}
+	if r.damaged.Load() {
+		return Loss{}, groups.Errorf(groups.Unavailable, "%s is damaged: start this node again, which mends its log, then accept the loss", id)
+	}
 	loss := Loss{Room: id, Held: last.Seq, Lost: last.Seq, Term: max(last.Term, r.term)}
 	proof := fenceRecord{seq: last.Seq, hash: last.Hash}
 	if f := r.fenced.Load(); f != nil {
@@ -54,6 +57,9 @@ func (s *Store) AcceptLoss(id groups.RoomID) (Loss, error) {
 // go on. The caller holds r.mu.
 func (s *Store) giveUp(r *room, proof fenceRecord) error {
 	last := r.view.Load().last
+	if err := s.dropBehind(r); err != nil {
+		return err
+	}
 	s.sign.Lock()
 	signed, err := groups.SignHeads([]groups.Head{last}, s.cfg.Signer)
 	s.sign.Unlock()

@@ -26,8 +26,11 @@ func (s *Store) Fence(shown *groups.SignedHead) error {
 		return groups.Errorf(groups.Denied, "the head of %s is not one of this site's", head.Room)
 	}
 	if r := s.find(head.Room); r != nil {
-		if held, err := s.holds(r, head); held || err != nil || !r.owned {
-			return err
+		if held, err := s.holds(r, head); err != nil {
+			s.damaged(r, fmt.Sprintf("its log can not be read at entry %d: %v", head.Seq, err))
+			return readError(err)
+		} else if held || !r.owned {
+			return nil
 		}
 	}
 	if err := shown.Verify(s.cfg.Verifier); err != nil {
@@ -49,11 +52,7 @@ func (s *Store) holds(r *room, head *groups.Head) (bool, error) {
 	case head.Seq == last.Seq:
 		return head.Hash == last.Hash, nil
 	}
-	err := s.checkEntry(r, head.Seq, head.Hash)
-	if errors.Is(err, errCorrupt) {
-		return false, nil
-	}
-	return err == nil, readError(err)
+	return s.hasEntry(r, head.Seq, head.Hash)
 }
 
 // fenceBy parks the room for a head that its log does not hold, first in memory,
@@ -66,7 +65,7 @@ func (s *Store) fenceBy(shown *groups.SignedHead) error {
 		return errGone
 	}
 	if held, err := s.holds(r, &shown.Head); held || err != nil || !r.owned {
-		return err
+		return readError(err)
 	}
 	if r.proof.lost(&shown.Head) {
 		return groups.Errorf(groups.Conflict, "%s lost what followed entry %d, and goes on without it since: entry %d of term %d is given up",
@@ -90,14 +89,16 @@ func (s *Store) fenceBy(shown *groups.SignedHead) error {
 
 // fenceShown renews, at start, the objection to a room that a follower caused
 // before.
-func (s *Store) fenceShown(r *room) {
+func (s *Store) fenceShown(r *room) error {
 	shown := r.proof.shown
 	if shown == nil || r.proof.lost(&shown.Head) {
-		return
+		return nil
 	}
-	if held, err := s.holds(r, &shown.Head); !held && err == nil {
+	held, err := s.holds(r, &shown.Head)
+	if !held && err == nil {
 		s.object(r, shown)
 	}
+	return err
 }
 
 // object parks the room, or raises what it has to reach; false if that changed

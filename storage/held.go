@@ -50,11 +50,16 @@ func (s *Store) writeHeld(h groups.Hash, b []byte) error {
 // dropHeld removes held bytes, their size first: from then on they are not
 // there, and a crash leaves chunks that nothing refers to.
 func (s *Store) dropHeld(h groups.Hash, size int) error {
-	rows := []row{{key: hashKey(rowHeld, h), gone: true}}
+	return s.writeRows(goneRows(nil, h, size))
+}
+
+// goneRows appends the deletion of held bytes.
+func goneRows(rows []row, h groups.Hash, size int) []row {
+	rows = append(rows, row{key: hashKey(rowHeld, h), gone: true})
 	for i := 0; i*heldChunk < size; i++ {
 		rows = append(rows, row{key: chunkKey(rowHeldChunk, h, uint32(i)), gone: true})
 	}
-	return s.writeRows(rows)
+	return rows
 }
 
 // held returns held bytes, NotFound if there are none of that name. They are

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"parley/groups"
 )
 
 // A journal is a file beside Badger to which the heads of every batch are
@@ -38,8 +40,8 @@ const (
 	rewriteRooms = 1 << 10
 )
 
-// openJournal reads the journal in dir, or begins one. The fence looks at it
-// before settle makes it fit to be appended to.
+// openJournal reads the journal in dir, or begins one. settle makes it fit to be
+// appended to.
 func openJournal(dir string, d disk) (*journal, error) {
 	j := &journal{dir: dir, disk: d, limit: maxJournal}
 	f, err := os.OpenFile(j.path(), os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
@@ -80,6 +82,9 @@ func (j *journal) append(serial uint64, touched []*room) error {
 	for _, r := range touched {
 		last := r.run[len(r.run)-1].head
 		h := j.rooms[r.number]
+		if last.Seq < h.seq && r.refilling() != nil {
+			continue // what was promised is not back yet
+		}
 		if h.name == "" {
 			j.record.name(r.number, r.id)
 		}
@@ -87,6 +92,21 @@ func (j *journal) append(serial uint64, touched []*room) error {
 		j.rooms[r.number] = journalHead{name: r.id, seq: last.Seq, hash: last.Hash}
 	}
 	j.serial = serial
+	return j.write()
+}
+
+// promise makes durable that a room's log holds a head, beside what is known of
+// the room already.
+func (j *journal) promise(r *room, head groups.Head) error {
+	h := j.rooms[r.number]
+	j.rooms[r.number] = journalHead{name: r.id, seq: head.Seq, hash: head.Hash, doubt: h.doubt}
+	j.record.begin(j.serial)
+	j.recordRoom(r.number)
+	return j.write()
+}
+
+// write makes the record that was built durable.
+func (j *journal) write() error {
 	b := j.record.end()
 	if err := j.disk.step("journal write", func() error { _, err := j.file.Write(b); return err }); err != nil {
 		return fmt.Errorf("write journal: %w", err)

@@ -62,6 +62,10 @@ func (s *Store) loadView(txn *badger.Txn, r *room) error {
 	if err != nil {
 		return err
 	}
+	if v, err = get(txn, numberKey(rowMend, r.number)); err != nil {
+		return err
+	}
+	r.damaged.Store(v != nil)
 	if v, err = get(txn, numberKey(rowHead, r.number)); err != nil || v == nil {
 		if err == nil && r.proof.shown != nil {
 			return nil // nothing is held of a room that a follower has shown
@@ -72,11 +76,13 @@ func (s *Store) loadView(txn *badger.Txn, r *room) error {
 	if err != nil {
 		return err
 	}
-	if v, err = get(txn, numberKey(rowInfo, r.number)); err != nil || v == nil {
-		return errOr(err)
-	}
-	if r.info, err = decodeInfo(v); err != nil {
+	if v, err = get(txn, numberKey(rowInfo, r.number)); err != nil {
 		return err
+	}
+	if in, err := decodeInfo(v); err == nil {
+		r.info = in
+	} else {
+		r.damaged.Store(true) // it follows from the log
 	}
 	r.tipAt = head.last
 	if head.signed != nil {
@@ -103,7 +109,7 @@ func (s *Store) load(r *room) error {
 	r.filter = filter{}
 	l, err := s.replay(r)
 	if err != nil {
-		s.park(r, fmt.Sprintf("its log can not be replayed: %v", err))
+		s.damaged(r, fmt.Sprintf("its log can not be replayed: %v", err))
 		return r.live()
 	}
 	if r.owned {
@@ -113,7 +119,8 @@ func (s *Store) load(r *room) error {
 			r.term = max(r.tipAt.Term+1, r.proof.term)
 		}
 		if err := s.fillFilter(r); err != nil {
-			return readError(err)
+			s.damaged(r, fmt.Sprintf("its submissions can not be read: %v", err))
+			return r.live()
 		}
 	}
 	r.tip = l

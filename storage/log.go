@@ -35,7 +35,7 @@ func (s *Store) Read(id groups.RoomID, after groups.Seq, maxBytes int) (groups.P
 	}
 	entries, err := s.readLog(r, after, maxBytes)
 	if errors.Is(err, errCorrupt) {
-		s.park(r, fmt.Sprintf("its log can not be read after entry %d: %v", after, err))
+		s.damaged(r, fmt.Sprintf("its log can not be read after entry %d: %v", after, err))
 	}
 	page.Entries = entries
 	return page, readError(err)
@@ -119,15 +119,22 @@ func (c *chain) link(seq groups.Seq, b []byte) (more bool, err error) {
 	return true, nil
 }
 
-// segments calls each with the room's segments, from the one that holds seq on.
-// What it is given is valid during the call only.
+// segments calls each with the room's segments, from the one that holds seq to
+// the one that ends the log. What lies behind it is not looked at: after a cut
+// that is what was damaged (see mend.go). What each is given is valid during the
+// call only.
 func (s *Store) segments(r *room, seq groups.Seq, each func(segment) (bool, error)) error {
+	end := r.view.Load().last.Seq
 	return s.db.View(func(txn *badger.Txn) error {
 		return scan(txn, numberKey(rowSegment, r.number), segmentKey(r.number, seq), func(key, value []byte) (bool, error) {
 			if len(key) != segmentKeyLen {
 				return false, errCorrupt
 			}
-			g, err := decodeSegment(groups.Seq(binary.BigEndian.Uint64(key[9:])), value)
+			last := groups.Seq(binary.BigEndian.Uint64(key[9:]))
+			if last > end {
+				return false, nil
+			}
+			g, err := decodeSegment(last, value)
 			if err != nil {
 				return false, err
 			}
@@ -152,6 +159,9 @@ func (s *Store) findSubmission(r *room, key submissionKey, first, last groups.Se
 		found, err = groups.ParseEntry(append([]byte(nil), g.entry(i)...))
 		return false, err
 	})
+	if err != nil {
+		s.damaged(r, fmt.Sprintf("its submissions can not be read: %v", err))
+	}
 	return found, readError(err)
 }
 

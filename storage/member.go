@@ -32,8 +32,11 @@ func (s *Store) Welcomes(d groups.DeviceID) ([]groups.Welcome, error) {
 				return false, err
 			}
 			at := key[len(key)-16:]
-			room := names[binary.BigEndian.Uint64(at)]
-			out = append(out, groups.Welcome{Room: room, Seq: groups.Seq(binary.BigEndian.Uint64(at[8:])),
+			room, seq := names[binary.BigEndian.Uint64(at)], groups.Seq(binary.BigEndian.Uint64(at[8:]))
+			if r := s.find(room); r != nil && seq > r.view.Load().last.Seq {
+				return true, nil // its commit was lost and is not back yet (I3)
+			}
+			out = append(out, groups.Welcome{Room: room, Seq: seq,
 				Epoch: rec.epoch, Tree: rec.tree, EntryHash: rec.entry})
 			bytes = append(bytes, rec.welcome)
 			return true, nil

@@ -26,7 +26,7 @@ func (s *Store) Rebuild(id groups.RoomID) error {
 	if !r.pending.idle() {
 		return groups.Errorf(groups.Busy, "entries of %s are on their way: try again", id)
 	}
-	b := rebuilt{Store: s, room: r, ledger: groups.NewLedger(id, s.cfg.Directory), stays: make(map[groups.DeviceID][]groups.Seq)}
+	b := s.rebuilt(r)
 	if err := b.replay(); err != nil {
 		return groups.Errorf(groups.Internal, "rebuild %s: %w", id, err)
 	}
@@ -54,6 +54,10 @@ type rebuilt struct {
 	groupInfo groups.Hash
 	stays     map[groups.DeviceID][]groups.Seq // entries that each came or went by
 	rows      []row
+}
+
+func (s *Store) rebuilt(r *room) *rebuilt {
+	return &rebuilt{Store: s, room: r, ledger: groups.NewLedger(r.id, s.cfg.Directory), stays: make(map[groups.DeviceID][]groups.Seq)}
 }
 
 // replay goes through the whole log.

@@ -77,8 +77,7 @@ func (s *Store) checkBatch(b *groups.Batch) error {
 // ledger ready. A room that the fence parked may be refilled this way, also one
 // that this node orders: what it ordered itself comes back, under its site's word.
 func (s *Store) follows(r *room) error {
-	f := r.fenced.Load()
-	refill := f != nil && r.parked.Load() == f.reason
+	refill := r.refilling() != nil
 	if r.owned && !refill {
 		return groups.Errorf(groups.Conflict, "%s is ordered by this node", r.id)
 	}

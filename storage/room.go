@@ -18,6 +18,7 @@ type room struct {
 	view atomic.Pointer[view]
 	// parked says why the room is read-only; nil while it is live.
 	parked  atomic.Pointer[string]
+	damaged atomic.Bool // the next start looks through its log: see mend.go
 	pending pending
 	owned   bool                          // created here: this node gives it its order
 	owner   atomic.Pointer[groups.NodeID] // who does, as far as is known
@@ -91,6 +92,15 @@ func (s *Store) park(r *room, reason string) {
 	if r.parked.CompareAndSwap(nil, &reason) {
 		s.cfg.Log.Error("room is read-only", "room", string(r.id), "reason", reason)
 	}
+}
+
+// refilling returns the fence's objection if that is why the room is read-only,
+// nil otherwise: then a copy may refill it.
+func (r *room) refilling() *fenced {
+	if f := r.fenced.Load(); f != nil && r.parked.Load() == f.reason {
+		return f
+	}
+	return nil
 }
 
 // live returns the refusal that a parked room's writers get.

@@ -109,7 +109,7 @@ func (r *room) describe() (groups.RoomInfo, bool) {
 		Readers: slices.Clone(v.info.readers), History: v.info.history}
 	if parked != nil {
 		in.Parked = *parked
-		if f := r.fenced.Load(); f != nil && f.reason == parked {
+		if f := r.refilling(); f != nil {
 			in.Fenced = f.head.Seq
 		}
 	}

@@ -16,6 +16,7 @@ const (
 	rowRoom       = 'r' // room name -> number, owner
 	rowHead       = 'h' // number -> where the log stands, signed head
 	rowFence      = 'g' // number -> what was given up, the head that a follower has shown
+	rowMend       = 'l' // number -> 1: its log was found damaged, see mend.go
 	rowInfo       = 'i' // number -> members, sites, GroupInfo
 	rowSegment    = 'e' // number, last seq -> consecutive entries
 	rowSnapshot   = 'n' // number -> seq, hash of a ledger's snapshot

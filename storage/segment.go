@@ -94,6 +94,16 @@ func (s *segment) entry(i int) []byte {
 	return s.entries[start:end:end]
 }
 
+// prefix returns the first n entries as a segment's bytes.
+func (s *segment) prefix(n int) []byte {
+	end := binary.BigEndian.Uint32(s.ends[4*(n-1):])
+	b := []byte{segmentVersion}
+	b = binary.BigEndian.AppendUint16(b, uint16(n))
+	b = append(b, s.keys[:submissionKeyLen*n]...)
+	b = append(b, s.ends[:4*n]...)
+	return append(b, s.entries[:end]...)
+}
+
 // find returns the place of a submission in the segment, or -1.
 func (s *segment) find(key submissionKey) int {
 	for i := range s.count() {

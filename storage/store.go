@@ -89,9 +89,9 @@ func (s *Store) Stats() Stats {
 }
 
 // Open opens the store in c.Dir, or makes one, and holds it against the journal
-// of what was promised: a room whose log is shorter or different is parked. It
-// fails if the directory is in use, or can not be read at all; nothing is ever
-// deleted because something else can not be read.
+// of what was promised: a room whose log is shorter, damaged or different is parked.
+// It fails if the directory is in use, or can not be read at all; no entry is ever
+// deleted because another can not be read.
 func Open(c Config) (*Store, error) { return open(c, disk{}) }
 
 // open is Open on a disk that may fail.
@@ -140,9 +140,6 @@ func (s *Store) boot() (err error) {
 		return err
 	}
 	if err := s.fence(); err != nil {
-		return err
-	}
-	if err := s.journal.settle(); err != nil {
 		return err
 	}
 	s.opened = s.serial.Load()
