@@ -56,6 +56,10 @@ type LeafOptions struct {
 // ProposeAdd proposes a new member (RFC 9420, Section 12.1.1). Like all
 // proposals it is kept in g until a commit ends the epoch; the MLSMessage
 // returned tells the others. The same proposal again is the same message.
+//
+// Each Propose method fails with an error of mls/tree if the proposal is not
+// valid, with ErrTooMany if MaxProposals wait, and with ErrSuspended after a
+// ReInit.
 func (g *Group) ProposeAdd(kp *wire.KeyPackage, o MessageOptions) ([]byte, error) {
 	return g.propose(proposal{}, wire.Proposal{
 		ProposalType: wire.ProposalTypeAdd, Add: &wire.Add{KeyPackage: *kp},
