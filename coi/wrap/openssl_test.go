@@ -2,6 +2,7 @@ package wrap
 
 import (
 	"bytes"
+	"crypto/aes"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
@@ -170,8 +171,13 @@ func TestOpenSSLRefusesWhatWasChanged(t *testing.T) {
 		for i := range field {
 			changed := bytes.Clone(envelope)
 			changed[start+i] ^= 1
-			if got, ok := o.decrypt(changed, cert, key); ok {
-				t.Errorf("%s: byte %d changed: openssl opens to %q", name, i, got)
+			// A process for each byte takes seconds: of the ciphertext openssl is shown
+			// one of each block of the cipher, and the last. We are shown all.
+			byOpenSSL := name != "ciphertext" || i%aes.BlockSize == 7 || i == len(field)-1
+			if byOpenSSL {
+				if got, ok := o.decrypt(changed, cert, key); ok {
+					t.Errorf("%s: byte %d changed: openssl opens to %q", name, i, got)
+				}
 			}
 			if _, err := Open(changed, all[0].open(), binding()); err != ErrOpen {
 				t.Errorf("%s: byte %d changed: %v, want ErrOpen", name, i, err)
