@@ -98,6 +98,7 @@ func (l *link) streams(ctx context.Context, g *errgroup.Group) error {
 		}
 		g.Go(func() error {
 			if err := l.serveBlob(s); err != nil {
+				l.node.blame(err)
 				s.CancelRead(streamBad)
 				s.CancelWrite(streamBad)
 				l.node.log.Debug("a blob was not served", "peer", string(l.peer), "error", err)

@@ -30,7 +30,7 @@ func TestDevicesAtSiblingsAreFound(t *testing.T) {
 		c.Sites = []Peer{{Site: beta, Addresses: []string{b1.Addr().String()}}}
 	})
 	phone := groups.DeviceID("mimi://alpha.example/d/alice/phone")
-	a2.store.keys[phone.User()] = []groups.KeyPackage{{Device: phone}}
+	a2.store.give(phone.User(), []groups.KeyPackage{{Device: phone}})
 	eventually(t, "a link between siblings", func() bool { return len(a1.linksOf(alpha)) == 1 })
 	got := a1.Devices(context.Background(), phone.User())
 	if len(got) != 1 || got[0].Device != phone || got[0].KeyPackages != 1 || got[0].LastSeen != 7 {

@@ -35,7 +35,8 @@ type follow struct {
 	conflicts int           // since an entry was stored
 	delay     time.Duration // of the next retry
 	retryAt   time.Time
-	parked    string // why no source is good
+	timer     *time.Timer // of retryAt; at most one a room
+	parked    string      // why no source is good
 	parkedAt  time.Time
 }
 

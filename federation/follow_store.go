@@ -182,19 +182,34 @@ func (f *follower) later(r *follow, err error) {
 	r.delay = min(max(2*r.delay, firstRetry), lastRetry)
 	r.retryAt = f.node.cfg.Now().Add(r.delay)
 	level := slog.LevelDebug
-	if r.delay == firstRetry {
+	if r.delay == firstRetry && r.source.mayLog() {
 		level = slog.LevelWarn
 	}
 	f.node.log.Log(f.node.ctx, level, "a room can not be followed now", "room", string(r.room), "held", uint64(r.held.Seq), "error", err)
 	f.leave(r)
-	time.AfterFunc(r.delay, func() { f.local.put(f.tick) })
+	if r.timer != nil {
+		r.timer.Reset(r.delay)
+		return
+	}
+	r.timer = time.AfterFunc(r.delay, func() { f.local.put(func() { f.retry(r) }) })
+}
+
+// retry tries again what was put off, if its time has come.
+func (f *follower) retry(r *follow) {
+	if f.rooms[r.room] == r && r.source == nil && !r.retryAt.IsZero() && !f.node.cfg.Now().Before(r.retryAt) {
+		r.retryAt = time.Time{}
+		f.choose(r)
+	}
 }
 
 // bad stops following r from its source and looks for another one. Without one
 // the room is parked; the link goes on (I13).
 func (f *follower) bad(r *follow, err error) {
-	f.node.log.Error("a peer sent what this node can not accept", "room", string(r.room),
-		"peer", string(r.source.peer), "held", uint64(r.held.Seq), "error", err)
+	f.node.metrics.faults.WithLabelValues(kindOf(err).String()).Inc()
+	if r.source.mayLog() {
+		f.node.log.Error("a peer sent what this node can not accept", "room", string(r.room),
+			"peer", string(r.source.peer), "held", uint64(r.held.Seq), "error", err)
+	}
 	r.conflicts = 0
 	r.blame(err.Error())
 	f.leave(r)

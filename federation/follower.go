@@ -127,8 +127,8 @@ func (f *follower) offered(ctx context.Context, l *link, offers []*linkv1.Offer)
 			return fmt.Errorf("%w: bad offer", errProtocol)
 		}
 		owner, err := groups.ParseNodeID(o.Owner)
-		if err != nil || owner.Site() != room.Site() {
-			owner = ""
+		if err != nil || owner.Site() != room.Site() || owner.Site() != l.peer.Site() {
+			owner = "" // not the peer's to say
 		}
 		if room.Site() == f.node.site && !f.reported(l, room, o) {
 			continue
@@ -187,13 +187,14 @@ func (f *follower) down(l *link) {
 			if r.forget(l) {
 				f.choose(r)
 			}
-			if len(r.sources) == 0 && !r.busy && r.parked == "" {
-				delete(f.rooms, r.room) // until it is offered again
+			if len(r.sources) == 0 && !r.busy && (r.parked == "" || r.held.Seq == 0) {
+				delete(f.rooms, r.room) // until it is offered again; parked ones as many as are held
 				if r.held.Seq == 0 {
 					f.node.owners.forget(r.room)
 				}
 			}
 		}
+		f.countParked()
 	})
 }
 
@@ -205,9 +206,8 @@ func (f *follower) tick() {
 		switch {
 		case r.source != nil && r.join.waiting() && now.Sub(r.moved) > stallTime:
 			f.again(r, "stalled")
-		case r.source == nil && !r.retryAt.IsZero() && !now.Before(r.retryAt):
-			r.retryAt = time.Time{}
-			f.choose(r)
+		case r.source == nil && !r.retryAt.IsZero():
+			f.retry(r)
 		case r.source == nil && r.parked != "" && now.Sub(r.parkedAt) > parkTime:
 			r.pardon()
 			f.choose(r)

@@ -1,11 +1,15 @@
 package federation
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"golang.org/x/time/rate"
 
 	linkv1 "parley/api/link/v1"
 	"parley/groups"
@@ -52,4 +56,68 @@ func TestReceiptWithABadHeadIsAReceipt(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+}
+
+// A hub that can not serve any of its many rooms now cost a look at all of them for
+// each one that was tried again, and the rooms of all other sites waited.
+func TestRetryOfOneRoomLooksAtOneRoom(t *testing.T) {
+	const rooms = 60_000
+	pki := newPKI(t, alpha, beta)
+	a := start(t, pki, nodeID(alpha, "a1"), peering(beta))
+	hub := offering(a)
+	defer hub.close(errClosed)
+	a.follower.ask(func() {
+		for i := range rooms {
+			room := roomID(beta, fmt.Sprint("r", i))
+			a.follower.offer(room, source{link: hub, seq: 5})
+			a.follower.later(a.follower.rooms[room], groups.Errorf(groups.Unavailable, "not now"))
+		}
+	})
+	eventually(t, "all were asked for again", func() bool {
+		waits := 0
+		a.follower.ask(func() {
+			for _, r := range a.follower.rooms {
+				if r.source == nil {
+					waits++
+				}
+			}
+		})
+		return waits == 0
+	})
+}
+
+// Rooms of which nothing is held are forgotten with the link that offered them, also
+// those that sent what is not acceptable: a site can not fill the table by coming back.
+func TestParkedRoomsWithoutACopyEndWithTheirLink(t *testing.T) {
+	pki := newPKI(t, alpha, beta)
+	a := start(t, pki, nodeID(alpha, "a1"), peering(beta))
+	hub := offering(a)
+	a.follower.ask(func() {
+		for i := range 100 {
+			room := roomID(beta, fmt.Sprint("r", i))
+			a.follower.offer(room, source{link: hub, seq: 5})
+			a.follower.bad(a.follower.rooms[room], groups.Errorf(groups.Invalid, "no entry"))
+		}
+	})
+	if n := testutil.ToFloat64(a.metrics.parked); n != 100 {
+		t.Fatalf("%v rooms are parked", n)
+	}
+	if n := testutil.ToFloat64(a.metrics.faults.WithLabelValues("invalid")); n != 100 {
+		t.Errorf("%v faults are counted", n)
+	}
+	hub.close(errClosed)
+	a.follower.down(hub)
+	left := 0
+	a.follower.ask(func() { left = len(a.follower.rooms) })
+	if left != 0 || testutil.ToFloat64(a.metrics.parked) != 0 {
+		t.Errorf("%d rooms are left", left)
+	}
+}
+
+// offering makes a link to a hub at beta of which nothing is read or sent.
+func offering(n *testNode) *link {
+	hub := &link{node: n.Node, peer: nodeID(beta, "b1"), lines: rate.NewLimiter(1, 1)}
+	hub.ctx, hub.cancel = context.WithCancelCause(n.ctx)
+	hub.lanes[laneControl] = &lane{out: newOutbox()}
+	return hub
 }

@@ -22,6 +22,7 @@ const (
 	maxChainBytes = 12 << 10 // and their size
 	maxStreams    = 256      // a peer may have open
 	quietRefusals = 10       // log lines about refused nodes in a row, then one a second
+	quietFaults   = 100      // log lines about what a peer sends on one link, then one a second
 	quietDials    = 200      // handshakes a second, above which addresses are validated
 
 	// Windows: three lanes and the blob streams together fit the connection's,

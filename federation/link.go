@@ -60,6 +60,7 @@ type link struct {
 	calls  *calls
 	server *server
 	signal *rate.Limiter
+	lines  *rate.Limiter // in our log that the peer can cause
 
 	offers  int          // rooms the peer has offered; the follower's
 	waiting atomic.Int64 // bytes of entries received and not with the store; the follower's
@@ -84,6 +85,7 @@ func newLink(n *Node, conn *quic.Conn, peer groups.NodeID, ends time.Time) *link
 		relays:  newRelays(peer),
 		calls:   newCalls(),
 		signal:  rate.NewLimiter(signalRate, signalBurst),
+		lines:   rate.NewLimiter(rate.Every(time.Second), quietFaults),
 	}
 	l.ctx, l.cancel = context.WithCancelCause(n.ctx)
 	l.server = newServer(l)
@@ -92,6 +94,9 @@ func newLink(n *Node, conn *quic.Conn, peer groups.NodeID, ends time.Time) *link
 
 // sibling says whether the peer is a node of this node's site.
 func (l *link) sibling() bool { return l.peer.Site() == l.node.site }
+
+// mayLog says whether one more line may stand in our log because of the peer.
+func (l *link) mayLog() bool { return l.lines.Allow() }
 
 // close ends the link; run returns soon after.
 func (l *link) close(why error) { l.cancel(why) }

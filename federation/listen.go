@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/quic-go/quic-go"
+
+	"parley/groups"
 )
 
 // maxOpening bounds the incoming connections that have not said hello: more
@@ -51,6 +53,7 @@ func (n *Node) open(conn *quic.Conn, lanes func(*link, context.Context) error) (
 	ctx, cancel := context.WithTimeout(n.ctx, handshakeTime)
 	defer cancel()
 	fail := func(err error) (*link, error) {
+		n.blame(err)
 		code, text := closeCode(err)
 		conn.CloseWithError(code, text)
 		return nil, err
@@ -77,9 +80,17 @@ func (n *Node) open(conn *quic.Conn, lanes func(*link, context.Context) error) (
 func (n *Node) serve(l *link) error {
 	n.log.Info("link up", "peer", string(l.peer), "address", l.address, "dialled", l.dialler == n.cfg.Node)
 	err := l.run()
+	n.blame(err)
 	n.drop(l)
 	if n.ctx.Err() == nil && !errors.Is(err, errReplaced) {
 		n.log.Info("link down", "peer", string(l.peer), "address", l.address, "error", err)
 	}
 	return err
+}
+
+// blame counts what ended a link, or never let it begin, if the peer did it.
+func (n *Node) blame(err error) {
+	if errors.Is(err, errProtocol) {
+		n.metrics.faults.WithLabelValues(groups.Invalid.String()).Inc()
+	}
 }

@@ -13,6 +13,7 @@ type metrics struct {
 	entriesOut  prometheus.Counter
 	resubscribe *prometheus.CounterVec // by reason
 	parked      prometheus.Gauge
+	faults      *prometheus.CounterVec // what peers sent and we refused, by kind
 	reports     *prometheus.CounterVec
 	relayed     *prometheus.CounterVec // submissions sent to an owner, by result
 	served      *prometheus.CounterVec // submissions of peers, by result
@@ -42,6 +43,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		entriesOut:  one("entries_out_total", "Entries sent to followers."),
 		resubscribe: vec("resubscribes_total", "Subscriptions begun again.", "reason"),
 		parked:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "parley", Subsystem: "federation", Name: "parked_rooms", Help: "Rooms that are not followed because of a bad entry."}),
+		faults:      vec("faults_total", "What peers sent that this node can not accept: entries, frames, requests.", "kind"),
 		reports:     vec("reports_total", "Heads of rooms of this node that peers showed, and that its log did not hold.", "result"),
 		relayed:     vec("relayed_total", "Submissions relayed to a room's owner.", "result"),
 		served:      vec("served_submissions_total", "Submissions relayed to this node.", "result"),

@@ -17,7 +17,9 @@ func (v *server) serve(ctx context.Context, s *subscription) error {
 	}
 	page, err := v.link.node.cfg.Log.Read(s.room, s.sent, pageBytes)
 	if err != nil {
-		v.link.node.log.Error("a room can not be read for a follower", "room", string(s.room), "peer", string(v.link.peer), "error", err)
+		if v.link.mayLog() {
+			v.link.node.log.Error("a room can not be read for a follower", "room", string(s.room), "peer", string(v.link.peer), "error", err)
+		}
 		v.end(s, groups.Errorf(groups.Unavailable, "the log can not be read now"))
 		return nil
 	}
@@ -76,8 +78,10 @@ func (v *server) check(s *subscription) error {
 		held = e.Hash()
 	}
 	if held != s.start.Hash {
-		v.link.node.log.Error("a follower holds another history of a room", "room", string(s.room), "peer", string(v.link.peer),
-			"seq", uint64(s.start.Seq), "ours", held.String(), "theirs", s.start.Hash.String())
+		if v.link.mayLog() {
+			v.link.node.log.Error("a follower holds another history of a room", "room", string(s.room), "peer", string(v.link.peer),
+				"seq", uint64(s.start.Seq), "ours", held.String(), "theirs", s.start.Hash.String())
+		}
 		return groups.Errorf(groups.Invalid, "entry %d is %s here", s.start.Seq, held)
 	}
 	return nil
@@ -156,6 +160,8 @@ func (v *server) attachments(room groups.RoomID, stored groups.Stored) ([][]byte
 			return found, nil
 		}
 	}
-	v.link.node.log.Error("an entry can not be sent whole", "room", string(room), "seq", uint64(stored.Seq), "error", err)
+	if v.link.mayLog() {
+		v.link.node.log.Error("an entry can not be sent whole", "room", string(room), "seq", uint64(stored.Seq), "error", err)
+	}
 	return nil, groups.Errorf(groups.Unavailable, "what entry %d names can not be read now", stored.Seq)
 }

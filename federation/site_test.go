@@ -305,8 +305,8 @@ func TestClaimAcrossSites(t *testing.T) {
 	eventually(t, "they are linked", func() bool { return len(b.linksOf(alpha)) == 1 && len(a1.linksOf(alpha)) == 1 })
 	alice, nobody, far := groups.UserID("mimi://alpha.example/u/alice"), groups.UserID("mimi://alpha.example/u/nobody"), groups.UserID("mimi://gamma.example/u/gil")
 	laptop, phone := deviceID(alpha, "alice"), groups.DeviceID("mimi://alpha.example/d/alice/phone")
-	a1.store.keys[alice] = []groups.KeyPackage{{Device: laptop, Suite: 1, Bytes: []byte("one")}, {Device: laptop, Suite: 2, Bytes: []byte("other suite")}}
-	a2.store.keys[alice] = []groups.KeyPackage{{Device: phone, Suite: 1, Bytes: []byte("two")}}
+	a1.store.give(alice, []groups.KeyPackage{{Device: laptop, Suite: 1, Bytes: []byte("one")}, {Device: laptop, Suite: 2, Bytes: []byte("other suite")}})
+	a2.store.give(alice, []groups.KeyPackage{{Device: phone, Suite: 1, Bytes: []byte("two")}})
 	got, failed := b.Claim(t.Context(), []groups.UserID{alice, nobody, far, alice}, roomID(beta, "ops"), 1)
 	if len(got) != 2 || len(failed) != 2 {
 		t.Fatalf("got %v, failed %v", got, failed)
@@ -318,9 +318,7 @@ func TestClaimAcrossSites(t *testing.T) {
 	if len(got) != 0 || kindOf(failed[alice]) != groups.NotFound {
 		t.Fatalf("given out twice: %v %v", got, failed)
 	}
-	a1.store.mu.Lock()
-	a1.store.keys[alice] = []groups.KeyPackage{{Device: laptop, Suite: 1, Bytes: []byte("three")}}
-	a1.store.mu.Unlock()
+	a1.store.give(alice, []groups.KeyPackage{{Device: laptop, Suite: 1, Bytes: []byte("three")}})
 	if got, _ = a2.Claim(t.Context(), []groups.UserID{alice}, roomID(beta, "ops"), 1); len(got) != 1 || string(got[0].Bytes) != "three" {
 		t.Fatalf("a sibling got %v", got)
 	}
