@@ -66,39 +66,10 @@ func (d *Directory) fill(plan Plan, now time.Time) error {
 			return fmt.Errorf("node: %w", err)
 		}
 	}
-	root, err := coi.NewCA(plan.Site, now)
-	if err != nil {
+	if err := d.fillEmpty(plan.Site); err != nil {
 		return err
 	}
-	devices, err := root.IssueIntermediate(now)
-	if err != nil {
-		return err
-	}
-	for _, folder := range []string{"nodes", "trust", "codes"} {
-		if err := os.Mkdir(d.Path(folder), dirMode); err != nil {
-			return fmt.Errorf("make PKI directory: %w", err)
-		}
-	}
-	name, err := json.Marshal(about{Site: plan.Site})
-	if err != nil {
-		return fmt.Errorf("make PKI directory: %w", err)
-	}
-	if err := create(d.Path("site.json"), append(name, '\n')); err != nil {
-		return err
-	}
-	if err := writePair(d.Path("root"), &coi.Issued{Cert: root.Cert, Key: root.Key}); err != nil {
-		return err
-	}
-	if err := writePair(d.Path("device-ca"), &coi.Issued{Cert: devices.Cert, Key: devices.Key}); err != nil {
-		return err
-	}
-	if err := create(d.Path("ca.pem"), coi.EncodeCertificatesPEM(root.Cert, devices.Cert)); err != nil {
-		return err
-	}
-	issuer, err := newIssuer(devices, d.path)
-	if err == nil {
-		err = issuer.SignCRL(DefaultCRLLife, now)
-	}
+	root, err := d.fillCAs(plan.Site, now)
 	if err != nil {
 		return err
 	}
@@ -116,6 +87,47 @@ func (d *Directory) fill(plan Plan, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// fillEmpty makes the folders, and says whose directory it is.
+func (d *Directory) fillEmpty(site string) error {
+	for _, folder := range []string{"nodes", "trust", "codes"} {
+		if err := os.Mkdir(d.Path(folder), dirMode); err != nil {
+			return fmt.Errorf("make PKI directory: %w", err)
+		}
+	}
+	name, err := json.Marshal(about{Site: site})
+	if err != nil {
+		return fmt.Errorf("make PKI directory: %w", err)
+	}
+	return create(d.Path("site.json"), append(name, '\n'))
+}
+
+// fillCAs makes the site's CAs, the bundle that others trust, and the first
+// list of revocations. It returns the root.
+func (d *Directory) fillCAs(site string, now time.Time) (*coi.CA, error) {
+	root, err := coi.NewCA(site, now)
+	if err != nil {
+		return nil, err
+	}
+	devices, err := root.IssueIntermediate(now)
+	if err != nil {
+		return nil, err
+	}
+	if err := writePair(d.Path("root"), &coi.Issued{Cert: root.Cert, Key: root.Key}); err != nil {
+		return nil, err
+	}
+	if err := writePair(d.Path("device-ca"), &coi.Issued{Cert: devices.Cert, Key: devices.Key}); err != nil {
+		return nil, err
+	}
+	if err := create(d.Path("ca.pem"), coi.EncodeCertificatesPEM(root.Cert, devices.Cert)); err != nil {
+		return nil, err
+	}
+	issuer, err := newIssuer(devices, d.path)
+	if err != nil {
+		return nil, err
+	}
+	return root, issuer.SignCRL(DefaultCRLLife, now)
 }
 
 // AddNode makes the certificates of one more node. Hosts are its DNS names and
