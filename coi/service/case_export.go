@@ -80,7 +80,7 @@ func (u *Unwrap) Export(ctx context.Context, req *connect.Request[unwrapv1.Expor
 		return nil, refuse(connect.CodePermissionDenied, "this case is not opened here: %v", err)
 	}
 	x.checkItems(req.Msg.Items)
-	if ok, wait := u.meter.take(drawers{coi: x.c.CoI}, max(1, x.granted()), x.now); !ok {
+	if ok, wait := u.meter.take(drawers{coi: x.c.CoI}, tokens(x.items), x.now); !ok {
 		return nil, refuse(connect.CodeResourceExhausted, "%v", &busyError{wait})
 	}
 	entries := x.entries(u.config.Log)
@@ -219,16 +219,6 @@ func (x *exporting) covered(p *proof, next []byte) error {
 		return fmt.Errorf("epoch %d of %s is outside of the case's period", r.Epoch, r.Room)
 	}
 	return nil
-}
-
-func (x *exporting) granted() int {
-	n := 0
-	for _, it := range x.items {
-		if it.why == nil {
-			n++
-		}
-	}
-	return n
 }
 
 // entry begins a log entry of the case.

@@ -166,7 +166,7 @@ func (a *asking) mayUse(p *proof) error {
 // takeTokens: a key costs a token of the device, of its user and of the CoI; a
 // request that asks for none costs one.
 func (u *Unwrap) takeTokens(_ context.Context, a *asking) error {
-	n := max(1, a.granted())
+	n := tokens(a.items)
 	ok, wait := u.meter.take(drawers{device: a.who.URI, user: a.who.Name.User(), coi: string(a.request.CoI)}, n, a.now)
 	if !ok {
 		u.log.Warn("unwrap: over its quota", "device", a.who.URI, "coi", a.request.CoI, "keys", n, "wait", wait)
@@ -175,15 +175,16 @@ func (u *Unwrap) takeTokens(_ context.Context, a *asking) error {
 	return nil
 }
 
-// granted counts the items that no check has denied.
-func (a *asking) granted() int {
+// tokens is what a call costs: one for each item that no check has denied, one
+// if there is none.
+func tokens(items []*item) int {
 	n := 0
-	for _, it := range a.items {
+	for _, it := range items {
 		if it.why == nil {
 			n++
 		}
 	}
-	return n
+	return max(1, n)
 }
 
 // entry begins a log entry of this request.
