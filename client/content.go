@@ -51,8 +51,8 @@ const (
 
 var contentKindNames = [...]string{"", "text", "reply", "edit", "delete", "reaction", "unreaction", "file"}
 
-// amends says whether a content changes a message instead of being one.
-func (c *Content) amends() bool {
+// Amends says whether a content changes a message instead of being one.
+func (c *Content) Amends() bool {
 	return c.Kind == KindEdit || c.Kind == KindDelete || c.Kind == KindReaction || c.Kind == KindUnreact
 }
 
@@ -188,8 +188,11 @@ func (c *Content) check() error {
 	default:
 		return fmt.Errorf("unknown kind %d", c.Kind)
 	}
-	if len(c.Text) > limit || !utf8.ValidString(c.Text) {
-		return fmt.Errorf("text of %d bytes: at most %d of valid UTF-8", len(c.Text), limit)
+	if len(c.Text) > limit {
+		return fmt.Errorf("text of %d bytes: at most %d, longer ones are for a file", len(c.Text), limit)
+	}
+	if !utf8.ValidString(c.Text) {
+		return errors.New("text that is not UTF-8")
 	}
 	if (c.Kind == KindFile) != (c.File != nil) {
 		return errors.New("a file message needs a file, others have none")

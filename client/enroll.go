@@ -68,7 +68,7 @@ func Enroll(ctx context.Context, s Store, e Enrolment) (Identity, error) {
 	defer done()
 	resp, err := service.Enroll(ctx, connect.NewRequest(&enrollv1.EnrollRequest{Code: e.Code, Csr: csr, Device: e.Device}))
 	if err != nil {
-		return Identity{}, fmt.Errorf("enrol at %s: %w", e.Service, remoteError(e.Service, err))
+		return Identity{}, fmt.Errorf("enrol: %w", remoteError(e.Service, err))
 	}
 	id := Identity{Chain: resp.Msg.Chain, Service: e.Service, Made: e.Now(), Refresh: e.Now()}
 	if id.Device, err = groups.ParseDeviceID(resp.Msg.Device); err != nil {

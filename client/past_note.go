@@ -99,7 +99,7 @@ func (p *past) mend() error {
 			if bad = unpackRow(TableMessages, value, &m); bad != nil {
 				return false
 			}
-			if m.Problem != "" && m.Content.amends() {
+			if m.Problem != "" && m.Content.Amends() {
 				waiting = append(waiting, m)
 			}
 			return len(waiting) < maxMend

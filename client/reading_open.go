@@ -282,7 +282,7 @@ func (p *past) finish(whole bool, floor groups.Epoch) error {
 // hears notes that something new was said.
 func (r *room) hears(m *Message, at uint64) {
 	r.Last, r.moved = max(r.Last, at), true
-	if m.Seq > r.Read && !m.Content.amends() {
+	if m.Seq > r.Read && !m.Content.Amends() {
 		r.Unread++
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 
 	"connectrpc.com/connect"
 
@@ -35,7 +37,7 @@ func remoteError(peer string, err error) error {
 	}
 	ce, ok := errors.AsType[*connect.Error](err)
 	if !ok {
-		return groups.Errorf(groups.Unavailable, "%s is not reachable: %w", peer, err)
+		return unreachable(peer, err)
 	}
 	for _, detail := range ce.Details() {
 		if value, err := detail.Value(); err == nil {
@@ -46,9 +48,25 @@ func remoteError(peer string, err error) error {
 	}
 	kind := kindOfCode(ce.Code())
 	if kind == groups.Unavailable && !connect.IsWireError(ce) {
-		return groups.Errorf(groups.Unavailable, "%s is not reachable: %w", peer, err)
+		return unreachable(peer, err)
 	}
 	return &groups.RemoteError{Peer: peer, Kind: kind, Text: ce.Message()}
+}
+
+// unreachable says that nobody answers for a peer, and why without how Go came to
+// know it: connection refused.
+func unreachable(peer string, err error) error {
+	why := err.Error()
+	if ce, ok := errors.AsType[*connect.Error](err); ok {
+		why = ce.Message()
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		why = op.Err.Error()
+		if call, ok := errors.AsType[*os.SyscallError](op.Err); ok {
+			why = call.Err.Error()
+		}
+	}
+	return &groups.Error{Kind: groups.Unavailable, Text: peer + " is not reachable: " + why, Err: err}
 }
 
 // refusalError is a Refusal as an error.

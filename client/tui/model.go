@@ -164,7 +164,7 @@ func (m *Model) show(room groups.RoomID) tea.Cmd {
 func (m *Model) tell(text string) { m.notice = notice{text: text} }
 
 // fail shows what went wrong.
-func (m *Model) fail(text string) { m.notice = notice{text, true} }
+func (m *Model) fail(text string) { m.notice = notice{m.names.Plain(text), true} }
 
 // words is an error without its kind, if it is one of ours: the kind is for
 // programs.

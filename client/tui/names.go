@@ -3,6 +3,7 @@ package tui
 import (
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -40,6 +41,26 @@ func (h Home) Devices(list []groups.DeviceID) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// Plain writes the URIs in a text as people write these names.
+func (h Home) Plain(text string) string {
+	return uri.ReplaceAllStringFunc(text, func(name string) string {
+		part := uri.FindStringSubmatch(name)
+		site, kind, local, device := groups.SiteID(part[1]), part[2], part[3], part[4]
+		switch {
+		case kind == "d" && device != "":
+			return h.at(local, site) + device
+		case kind == "n":
+			return "node " + local + " of " + string(site)
+		case kind == "r", kind == "u":
+			return h.at(local, site) + device
+		}
+		return name
+	})
+}
+
+// uri is a name in full, or what somebody has made one of, without the stop after it.
+var uri = regexp.MustCompile(`mimi://([a-z0-9.:-]+)/([a-z])/([\w-]+(?:\.[\w-]+)*)(/[\w-]+(?:\.[\w-]+)*)?`)
 
 func (h Home) at(local string, site groups.SiteID) string {
 	if groups.SiteID(h) == site {

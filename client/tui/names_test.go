@@ -61,3 +61,20 @@ func TestTallyCountsAPersonOnce(t *testing.T) {
 		t.Errorf("have %+v", got)
 	}
 }
+
+func TestPlainWritesURIsAsPeopleDo(t *testing.T) {
+	home := Home("alpha.example")
+	for text, want := range map[string]string{
+		"mimi://alpha.example/r/ops is closed here":         "ops is closed here",
+		"not in mimi://beta.example/r/ops.":                 "not in ops@beta.example.",
+		"added [mimi://alpha.example/d/alice/laptop]":       "added [alice/laptop]",
+		"mimi://beta.example/u/bob.b may not":               "bob.b@beta.example may not",
+		"mimi://beta.example/n/b1 says: busy":               "node b1 of beta.example says: busy",
+		"is made for mimi://beta.example, not for mimi://x": "is made for mimi://beta.example, not for mimi://x",
+		"mimi://beta.example/q/z stays":                     "mimi://beta.example/q/z stays",
+	} {
+		if have := home.Plain(text); have != want {
+			t.Errorf("%q is written %q, want %q", text, have, want)
+		}
+	}
+}

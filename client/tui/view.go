@@ -208,9 +208,9 @@ func (m *Model) status() string {
 	case m.notice.text != "":
 		text = good(PrintableLine(m.notice.text))
 	case m.down != nil:
-		text = bad("the gateway refuses this device: " + PrintableLine(words(m.down)))
+		text = bad("the gateway refuses this device: " + PrintableLine(m.names.Plain(words(m.down))))
 	case m.lost != nil:
-		text = faint(PrintableLine(words(m.lost)))
+		text = faint(PrintableLine(m.names.Plain(words(m.lost))))
 	}
 	right := ""
 	switch {

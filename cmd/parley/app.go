@@ -26,6 +26,7 @@ type app struct {
 	timeout time.Duration
 	verbose bool
 	started bool          // a command's arguments have been found good
+	names   tui.Home      // the site of the device, once it is open
 	wait    time.Duration // for a home that another process has open, as store.Config says
 }
 
@@ -128,7 +129,8 @@ func (a *app) open() (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, home.Close())
 	}
-	return &session{Device: d, app: a, store: home, names: tui.Home(d.ID().Site())}, nil
+	a.names = tui.Home(d.ID().Site())
+	return &session{Device: d, app: a, store: home, names: a.names}, nil
 }
 
 // goOnline starts the device's work with its gateway; close ends it.

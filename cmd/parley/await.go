@@ -68,6 +68,8 @@ func (s *session) awaitOr(ctx context.Context, act func(context.Context) error, 
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(cause, context.Canceled): // Ctrl-C: nothing else is why
+		return cause
 	case cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded):
 		return cause
 	case last != nil:

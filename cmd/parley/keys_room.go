@@ -70,6 +70,9 @@ func (s *session) roomKey(name string) error {
 		return err
 	}
 	k, err := s.Key(room)
+	if info, bad := s.Room(room); err != nil && bad == nil && len(info.Policy.CoIs) == 0 {
+		return advise(err, "parley keys shows the key it has")
+	}
 	if err != nil {
 		return err
 	}

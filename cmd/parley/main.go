@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -49,7 +51,7 @@ func run(ctx context.Context, args []string, io streams) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(io.err, "parley: "+tui.Printable(explain(err)))
+	fmt.Fprintln(io.err, "parley: "+tui.Printable(a.names.Plain(explain(err))))
 	if _, usage := errors.AsType[*usageError](err); usage || !a.started {
 		fmt.Fprintln(io.err, "See 'parley --help' and 'parley COMMAND --help'.")
 		return exitUsage
@@ -73,7 +75,10 @@ func usagef(format string, args ...any) error {
 // explain adds to an error what to do about it, where it does not say so
 // itself.
 func explain(err error) string {
-	text := words(err)
+	text := exclusive.ReplaceAllStringFunc(words(err), func(s string) string {
+		flags := strings.Fields(exclusive.FindStringSubmatch(s)[1])
+		return "--" + strings.Join(flags, " and --") + " do not go together"
+	})
 	kind := groups.KindOf(err)
 	if remote, ok := errors.AsType[*groups.RemoteError](err); ok {
 		kind = remote.Kind
@@ -84,23 +89,33 @@ func explain(err error) string {
 	case errors.Is(err, client.ErrNoIdentity):
 		text += ": parley login --enroll URL --ca FILE --code CODE"
 	case errors.Is(err, context.DeadlineExceeded):
+		text = strings.Replace(text, context.DeadlineExceeded.Error(), "no answer in time", 1)
 		text += "; give it more time with --timeout, or try again later"
-	case kind == groups.Unavailable:
-		text += "; see whether the gateway runs, and try again"
+	case errors.Is(err, context.Canceled):
+		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1)
+	case kind == groups.Unavailable && strings.Contains(text, " is not reachable"):
+		text += "; see whether it runs, and try again"
 	case kind == groups.Busy:
 		text += "; try again in a moment"
 	}
 	return text
 }
 
-// argumentNames puts names on what a command takes, for when they are missing.
+// exclusive is how cobra says that flags exclude each other.
+var exclusive = regexp.MustCompile(`^if any flags in the group \[.*\] are set none of the others can be; \[(.*)\] were all set$`)
+
+// arguments puts names on what a command takes, for when they are missing.
 func arguments(least, most int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
 			return usagef("%s needs %s: %s", cmd.CommandPath(), names, cmd.UseLine())
 		case most >= 0 && len(args) > most:
-			return usagef("%s takes %s, %q is too much: %s (quote a text of several words)", cmd.CommandPath(), names, args[most], cmd.UseLine())
+			advice := ""
+			if strings.HasSuffix(names, "text") {
+				advice = " (quote a text of several words)"
+			}
+			return usagef("%s takes %s, %q is too much: %s%s", cmd.CommandPath(), names, args[most], cmd.UseLine(), advice)
 		}
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 const messageHelp = `A message is {"room","seq","id","device","user","epoch","time","kind","text","target",
 "state","edited","deleted","reactions":[{"user","emoji"}],"file":{"name","type","size",
 "sha256"},"change":{"epoch","added","removed","policy"},"problem"}; what does not apply
-is left out. seq is 0 in the outbox. kind is text, reply, edit, delete, reaction,
+is left out. seq is 0 until there is a receipt. kind is text, reply, edit, delete, reaction,
 unreaction, file or change; state is queued, sent, accepted, failed or received.`
 
 // A messageJSON is a message as --json prints it.
@@ -62,7 +62,7 @@ type changeJSON struct {
 // toJSON is a message as --json prints it.
 func toJSON(m *client.Message) messageJSON {
 	out := messageJSON{
-		Room: m.Room, Seq: m.Seq, Device: m.Device, Epoch: m.Epoch, Time: m.Time.UTC(), Text: m.Content.Text,
+		Room: m.Room, Seq: max(m.Seq, m.Receipt), Device: m.Device, Epoch: m.Epoch, Time: m.Time.UTC(), Text: m.Content.Text,
 		State: m.State.String(), Edited: m.Edited, Deleted: m.Deleted, Problem: m.Problem,
 	}
 	if m.Device != "" {

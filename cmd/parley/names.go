@@ -152,10 +152,13 @@ func advise(err error, advice string) error {
 	return &groups.Error{Kind: groups.KindOf(err), Text: words(err) + "; " + advice, Err: err}
 }
 
-// words is an error without the kinds of those that are ours: they are for
-// programs, wherever they stand in it.
+// words is an error without the kinds of those that are ours or a peer's: they are
+// for programs, wherever they stand in it.
 func words(err error) string {
 	text := err.Error()
+	if e, told := errors.AsType[*groups.RemoteError](err); told {
+		text = strings.Replace(text, e.Error(), e.Peer+" says: "+e.Text, 1)
+	}
 	for e, ours := errors.AsType[*groups.Error](err); ours; e, ours = errors.AsType[*groups.Error](errors.Unwrap(e)) {
 		text = strings.Replace(text, e.Error(), strings.TrimPrefix(e.Error(), e.Kind.String()+": "), 1)
 	}

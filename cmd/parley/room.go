@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -82,21 +83,34 @@ func (s *session) create(ctx context.Context, spec client.RoomSpec, users []grou
 	if err := s.app.print("made %s (%s)\n", bold(s.names.Room(spec.Room)), spec.Room); err != nil {
 		return err
 	}
-	return s.added(users, waiting)
+	return s.added(users, waiting, nil)
 }
 
-// added says who was added and who waits.
-func (s *session) added(users []groups.UserID, waiting []client.Wish) error {
+// devicesIn counts the devices of people in a room.
+func (s *session) devicesIn(room groups.RoomID) (map[groups.UserID]int, error) {
+	members, err := s.Members(room)
+	n := make(map[groups.UserID]int)
+	for _, m := range members {
+		n[m.User]++
+	}
+	return n, err
+}
+
+// added says who was added, who waits, and who is among those there already.
+func (s *session) added(users []groups.UserID, waiting []client.Wish, there map[groups.UserID]bool) error {
 	why := make(map[groups.UserID]string, len(waiting))
 	for _, w := range waiting {
 		why[w.User] = w.Why
 	}
 	for _, u := range users {
 		text := good("added") + " " + s.names.User(u)
+		if there[u] {
+			text = "all devices of " + s.names.User(u) + " are in it already"
+		}
 		if reason, waits := why[u]; waits {
 			text = warn("waiting") + " for " + s.names.User(u)
 			if reason != "" {
-				text += ": " + tui.PrintableLine(reason)
+				text += ": " + tui.PrintableLine(s.names.Plain(reason))
 			}
 		}
 		if err := s.app.print("%s\n", text); err != nil {
@@ -147,12 +161,24 @@ func (s *session) add(ctx context.Context, args []string) error {
 	if err := s.caughtUp(ctx); err != nil {
 		return err
 	}
+	before, err := s.devicesIn(room)
+	if err != nil {
+		return err
+	}
 	waiting, err := s.Add(ctx, room, users...)
 	if err != nil {
 		return err
 	}
 	if !s.app.json {
-		return s.added(users, waiting)
+		after, err := s.devicesIn(room)
+		if err != nil {
+			return err
+		}
+		there := make(map[groups.UserID]bool)
+		for _, u := range users {
+			there[u] = after[u] > 0 && after[u] == before[u]
+		}
+		return s.added(users, waiting, there)
 	}
 	out := addedJSON{room, []groups.UserID{}, wishes(waiting)}
 	for _, u := range users {
@@ -205,6 +231,9 @@ func (s *session) remove(ctx context.Context, args []string) error {
 	if err := s.caughtUp(ctx); err != nil {
 		return err
 	}
+	if err := s.areIn(room, users, devices); err != nil {
+		return err
+	}
 	if len(users) > 0 {
 		if err := s.Remove(ctx, room, users...); err != nil {
 			return err
@@ -222,6 +251,31 @@ func (s *session) remove(ctx context.Context, args []string) error {
 		if err := s.app.print("%s %s\n", good("removed"), name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// areIn fails if somebody is not in a room.
+func (s *session) areIn(room groups.RoomID, users []groups.UserID, devices []groups.DeviceID) error {
+	members, err := s.Members(room)
+	if err != nil {
+		return err
+	}
+	has := func(is func(client.Member) bool) bool { return slices.ContainsFunc(members, is) }
+	who := ""
+	for _, u := range users {
+		if !has(func(m client.Member) bool { return m.User == u }) {
+			who = s.names.User(u)
+		}
+	}
+	for _, d := range devices {
+		if !has(func(m client.Member) bool { return m.Device == d }) {
+			who = s.names.Device(d)
+		}
+	}
+	if who != "" {
+		name := s.names.Room(room)
+		return groups.Errorf(groups.NotFound, "%s is not in %s: parley room members %s lists who is; nobody was removed", who, name, name)
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func (s *session) log(room groups.RoomID, after groups.Seq, limit int) error {
 			by = s.names.Device(e.Device)
 		}
 		t.add(number(e.Seq), number(e.Epoch), e.Kind.String(), faint(clock(e.Time)), number(uint64(e.Size)),
-			faint(e.Hash.String()), by, tui.PrintableLine(e.Note))
+			faint(e.Hash.String()), by, tui.PrintableLine(s.names.Plain(e.Note)))
 	}
 	if s.app.json {
 		return s.app.printJSON(list)

@@ -54,7 +54,7 @@ func (s *session) openReadings(ctx context.Context, rooms []client.RoomInfo) err
 			continue
 		}
 		if _, err := s.FetchPast(ctx, rooms[i].Room, nil); err != nil {
-			if err := s.app.say("%s %s\n", warn(s.names.Room(rooms[i].Room)+":"), words(err)); err != nil {
+			if err := s.app.say("%s %s\n", warn(s.names.Room(rooms[i].Room)+":"), tui.PrintableLine(s.names.Plain(words(err)))); err != nil {
 				return err
 			}
 		}

@@ -216,8 +216,12 @@ func (s *session) info(room groups.RoomID) error {
 	if r.KeyMaker != "" {
 		maker = " by " + s.names.Device(r.KeyMaker)
 	}
+	if r.State == client.RoomClosed { // what was true before says nothing now
+		return s.app.facts("room", bold(s.names.Room(room)), "uri", string(room), "state", state(&r),
+			"why", tui.PrintableLine(s.names.Plain(r.Why)), "entries", number(r.Seq), "unread", fmt.Sprint(r.Unread))
+	}
 	err = s.app.facts(
-		"room", bold(s.names.Room(room)), "uri", string(room), "state", state(&r), "why", tui.PrintableLine(r.Why),
+		"room", bold(s.names.Room(room)), "uri", string(room), "state", state(&r), "why", tui.PrintableLine(s.names.Plain(r.Why)),
 		"you are", you, "people", fmt.Sprintf("%d, with %s", r.Users, count(r.Devices, "device")),
 		"entries", number(r.Seq), "suite", r.Suite, "epoch", number(r.Epoch),
 		"key", fmt.Sprintf("made %s ago%s, %d messages", since(r.KeyMade), maker, r.KeyMessages),
@@ -230,12 +234,12 @@ func (s *session) info(room groups.RoomID) error {
 		return err
 	}
 	for _, w := range out.Waiting {
-		if err := s.app.print("%s for %s: %s\n", warn("waiting"), s.names.User(w.User), tui.PrintableLine(w.Why)); err != nil {
+		if err := s.app.print("%s for %s: %s\n", warn("waiting"), s.names.User(w.User), tui.PrintableLine(s.names.Plain(w.Why))); err != nil {
 			return err
 		}
 	}
 	for _, a := range out.Alarms {
-		if err := s.app.print("%s %s at entry %d: %s\n", bad("ALARM"), a.Kind, a.Seq, tui.PrintableLine(a.Text)); err != nil {
+		if err := s.app.print("%s %s at entry %d: %s\n", bad("ALARM"), a.Kind, a.Seq, tui.PrintableLine(s.names.Plain(a.Text))); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,7 @@ Messages are named by the first digits of their id.
 Exit status: 0 done, 1 failed, 2 called in a wrong way.
 With --json, answers are JSON with stable snake_case names, times in RFC 3339 and
 names as full URIs; each command's help says what it prints.`,
+		Version:       version().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -64,6 +66,12 @@ names as full URIs; each command's help says what it prints.`,
 func (a *app) mark(cmd *cobra.Command) {
 	if act := cmd.RunE; act != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			switch scheme, _, url := strings.Cut(a.gateway, "://"); {
+			case a.timeout <= 0:
+				return usagef("--timeout %s: it has to be longer than nothing", a.timeout)
+			case url && scheme != "https":
+				return usagef("--gateway %s: write host:port, or a URL that begins with https://", a.gateway)
+			}
 			a.started = true
 			return act(cmd, args)
 		}

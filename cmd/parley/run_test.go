@@ -65,9 +65,10 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		want string
 	}{
 		{fmt.Errorf("load identity: %w", client.ErrNoIdentity), "parley login --enroll"},
-		{groups.Errorf(groups.Unavailable, "127.0.0.1:1 is not reachable"), "127.0.0.1:1 is not reachable; see whether the gateway runs"},
+		{groups.Errorf(groups.Unavailable, "127.0.0.1:1 is not reachable"), "127.0.0.1:1 is not reachable; see whether it runs"},
 		{&groups.RemoteError{Peer: "a1", Kind: groups.Busy, Text: "too fast"}, "try again in a moment"},
-		{fmt.Errorf("wait: %w", context.DeadlineExceeded), "--timeout"},
+		{fmt.Errorf("wait: %w", context.DeadlineExceeded), "wait: no answer in time; give it more time with --timeout"},
+		{fmt.Errorf("wait: %w", context.Canceled), "wait: interrupted"},
 		{&store.BusyError{Dir: "h", PID: "7"}, "(process 7) uses the home h: close it, or use another --home"},
 		{groups.Errorf(groups.NotFound, "no such room"), "no such room"},
 	} {

@@ -7,10 +7,12 @@ import (
 	"mime"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"parley/client"
+	"parley/client/tui"
 	"parley/groups"
 )
 
@@ -213,28 +215,30 @@ func (s *session) tell(m *client.Message, waited error) error {
 	case client.Accepted:
 		return s.app.print("%s %s%s\n", good("accepted"), shortID(m.ID), faint(place(m)))
 	case client.Queued, client.Sent:
-		why := "this device is offline"
+		why, leaves := "it was not tried", "it leaves when this device is online"
 		if waited != nil && !errors.Is(waited, context.DeadlineExceeded) {
 			why = words(waited)
 		} else if waited != nil {
 			why = "no receipt came within " + s.app.timeout.String()
 			if info, err := s.Room(m.Room); err == nil && info.Waiting != "" {
-				why = info.Waiting
+				why = strings.TrimSuffix(info.Waiting, ": try again later")
 			}
+			leaves = "it is tried again by every command that goes online"
 		}
-		leaves := "it leaves when this device is online"
 		if kind := groups.KindOf(waited); kind == groups.KeyStale || kind == groups.CoIRevoked {
 			leaves = "it leaves when that is in order"
 		}
-		return s.app.print("%s %s: %s; %s\n", warn(m.State.String()), shortID(m.ID), why, leaves)
+		return s.app.print("%s %s: %s; %s\n", warn(m.State.String()), shortID(m.ID), tui.PrintableLine(s.names.Plain(why)), leaves)
 	}
 	return nil
 }
 
-// place says where in the log a message is, if that is known.
+// place says where in the log a message is; what is part of another message has
+// no place of its own.
 func place(m *client.Message) string {
-	if m.Seq == 0 {
+	seq := max(m.Seq, m.Receipt)
+	if seq == 0 || m.Content.Amends() {
 		return ""
 	}
-	return " entry " + number(m.Seq)
+	return " entry " + number(seq)
 }

@@ -50,9 +50,7 @@ func (s *session) queueAll(ctx context.Context, room groups.RoomID, batch []clie
 	if groups.KindOf(err) != groups.Busy || s.ended == nil {
 		return queued, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.app.timeout)
-	defer cancel()
-	if err := s.await(ctx, s.Flush); err != nil {
+	if err := s.drain(ctx); err != nil {
 		return nil, err
 	}
 	return s.Send(room, batch...)

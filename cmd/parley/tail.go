@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parley/client"
+	"parley/client/tui"
 	"parley/groups"
 )
 
@@ -139,7 +140,7 @@ func (t *tail) begin() error {
 // take prints what an event says.
 func (t *tail) take(e *client.Event) error {
 	switch e.Kind {
-	case client.EventMessage, client.EventDelivery:
+	case client.EventMessage:
 		if e.Message == nil || e.Message.Seq == 0 || !t.wants(e.Room) {
 			return nil
 		}
@@ -147,10 +148,10 @@ func (t *tail) take(e *client.Event) error {
 	case client.EventRefresh:
 		return t.again()
 	case client.EventAlarm:
-		return t.app.say("%s %s: %s\n", bad("ALARM"), t.names.Room(e.Room), e.Alarm.Text)
+		return t.app.say("%s %s: %s\n", bad("ALARM"), t.names.Room(e.Room), tui.PrintableLine(t.names.Plain(e.Alarm.Text)))
 	case client.EventConnection:
 		if e.Err != nil {
-			return t.app.say("%s %s\n", warn(e.Connection.String()+":"), faint(words(e.Err)))
+			return t.app.say("%s %s\n", warn(e.Connection.String()+":"), faint(tui.PrintableLine(t.names.Plain(words(e.Err)))))
 		}
 	}
 	return nil
