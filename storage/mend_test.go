@@ -163,6 +163,9 @@ func TestALossWithinALogCanBeAccepted(t *testing.T) {
 			}
 			flood(&before, s, 10)
 			before.add(s, bob)
+			if ws, err := s.Welcomes(bob.device); len(ws) != 1 || err != nil {
+				t.Fatal(ws, err)
+			}
 			log := readAll(t, s, alice.room, 1<<10)
 			s = reopen(t, s)
 			if again := readAll(t, s, alice.room, 1<<20); len(again) != len(log) || len(log) != int(loss.Held)+11 {

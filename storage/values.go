@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,35 +36,86 @@ func sealValues(dir string) error {
 	if err != nil || unlock == nil {
 		return err
 	}
-	last, size, err := lastValueFile(dir)
-	if err == nil && size > valueHeader {
-		header := make([]byte, valueHeader)
-		rand.Read(header[8:])
-		err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%06d%s", last+1, valueSuffix)), header, 0o600)
+	last, err := lastValueFile(dir)
+	if err == nil && last > 0 {
+		err = sealBehind(dir, last)
 	}
 	return errors.Join(err, unlock())
 }
 
-// lastValueFile returns the number and the size of the last file of the value
-// log, zero for none.
-func lastValueFile(dir string) (last uint64, size int64, err error) {
+// sealBehind puts an empty file behind the last one, unless that is empty itself.
+func sealBehind(dir string, last uint64) error {
+	size, err := trimZeros(filepath.Join(dir, fmt.Sprintf("%06d%s", last, valueSuffix)))
+	if err != nil || size <= valueHeader {
+		return err
+	}
+	header := make([]byte, valueHeader)
+	rand.Read(header[8:])
+	f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%06d%s", last+1, valueSuffix)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(header)
+	return errors.Join(err, f.Sync(), f.Close(), syncDir(dir))
+}
+
+// lastValueFile returns the number of the last file of the value log, zero for
+// none. Files without a byte, which a loss of power leaves of one that was just
+// made, are removed: Badger does not open with them.
+func lastValueFile(dir string) (last uint64, err error) {
 	list, err := os.ReadDir(dir)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	for _, e := range list {
 		name, is := strings.CutSuffix(e.Name(), valueSuffix)
 		number, err := strconv.ParseUint(name, 10, 32)
-		if !is || err != nil || number <= last {
+		if !is || err != nil {
 			continue
 		}
 		in, err := e.Info()
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		last, size = number, in.Size()
+		if in.Size() > 0 {
+			last = max(last, number)
+		} else if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return 0, err
+		}
 	}
-	return last, size, nil
+	return last, nil
+}
+
+// trimZeros takes off the zeros behind the last row of a file, and returns its
+// size. Badger makes a file as long as two full ones, and shortens it when it
+// closes: after a crash it would stay so for ever.
+func trimZeros(path string) (size int64, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	in, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	end, buf := in.Size(), make([]byte, 1<<20)
+	for end > valueHeader {
+		piece := buf[:min(end-valueHeader, int64(len(buf)))]
+		if _, err := f.ReadAt(piece, end-int64(len(piece))); err != nil {
+			return 0, err
+		}
+		rest := len(bytes.TrimRight(piece, "\x00"))
+		end -= int64(len(piece) - rest)
+		if rest > 0 {
+			end += crc32.Size // of a checksum the last bytes may be zero
+			break
+		}
+	}
+	if end >= in.Size() {
+		return in.Size(), nil
+	}
+	return end, f.Truncate(end)
 }
 
 // lockDir makes sure that no process has Badger's directory open; nothing is
