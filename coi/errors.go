@@ -39,7 +39,9 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason(%d)", uint8(r))
 }
 
-// An Error is a refusal: its reason, for a program, and words for a person.
+// An Error is a refusal: its reason, for a program, and words for a person. What
+// a function of this package finds wrong with what it was given is an *Error;
+// any other error is that of a signer, or of making a key.
 type Error struct {
 	Reason Reason
 	Text   string

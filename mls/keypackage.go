@@ -212,7 +212,9 @@ func (k *KeyPackage) Marshal() ([]byte, error) {
 	return w.Bytes(), nil
 }
 
-// LoadKeyPackage decodes what Marshal wrote. It keeps b.
+// LoadKeyPackage decodes what Marshal wrote. It keeps b. It fails with ErrRecord
+// if b is of another version or its keys are not a pair, or with an error of
+// mls/wire or mls/suite.
 func LoadKeyPackage(b []byte) (*KeyPackage, error) {
 	r := wire.NewReader(b)
 	version, init, leaf := r.Uint8(), r.Opaque(), r.Opaque()

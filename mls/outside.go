@@ -22,13 +22,15 @@ type OutsideOptions struct {
 // ProposeAsExternal makes a proposal of the group's external sender with that
 // index in the extension external_senders (RFC 9420, Section 12.1.8.1): an Add,
 // Remove, PreSharedKey, ReInit or GroupContextExtensions, or one of the
-// application's own. Whether members take it, they decide.
+// application's own. Whether members take it, they decide. It fails with
+// suite.ErrUnknownSuite if the context is of a suite that is not built here.
 func ProposeAsExternal(p wire.Proposal, index uint32, o OutsideOptions) ([]byte, error) {
 	return o.propose(&p, wire.Sender{SenderType: wire.SenderTypeExternal, SenderIndex: index})
 }
 
 // ProposeToJoin makes a proposal of a new member to add itself (RFC 9420,
-// Section 12.1.8). The signer must be that of the key package.
+// Section 12.1.8). The signer must be that of the key package. It fails as
+// ProposeAsExternal does.
 func ProposeToJoin(kp *wire.KeyPackage, o OutsideOptions) ([]byte, error) {
 	p := wire.Proposal{ProposalType: wire.ProposalTypeAdd, Add: &wire.Add{KeyPackage: *kp}}
 	return o.propose(&p, wire.Sender{SenderType: wire.SenderTypeNewMemberProposal})

@@ -15,6 +15,10 @@
 // own HTTPS key; the root's key is not needed to run it and is better kept
 // elsewhere.
 //
+// An error says what happened, to which file or name, and what to do: commands
+// print it as it is. What a device is refused is a Connect error with few words;
+// why stands in the service's log.
+//
 // It knows people's names, their devices' certificates, the CAs of peers, and who
 // may use which CoI. It must not know messages, or any key of a device.
 package service

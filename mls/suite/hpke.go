@@ -25,13 +25,13 @@ func (s *Suite) GenerateKeyPair() (*HPKEPrivateKey, error) {
 }
 
 // DeriveKeyPair derives an HPKE key pair from a secret
-// (RFC 9180, Section 7.1.3).
+// (RFC 9180, Section 7.1.3). It fails with ErrBadKey if the secret gives none.
 func (s *Suite) DeriveKeyPair(secret []byte) (*HPKEPrivateKey, error) {
 	return newHPKEPrivateKey(s.kem.DeriveKeyPair(secret))
 }
 
 // NewHPKEPrivateKey reads a private key as Bytes wrote it, or a scalar of a
-// NIST curve without its leading zero octets.
+// NIST curve without its leading zero octets. It fails with ErrBadKey.
 func (s *Suite) NewHPKEPrivateKey(b []byte) (*HPKEPrivateKey, error) {
 	return newHPKEPrivateKey(s.kem.NewPrivateKey(padLeft(b, s.kem.scalar)))
 }

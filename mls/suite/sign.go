@@ -57,7 +57,7 @@ func (s *Suite) GenerateSignatureKey() (*SignaturePrivateKey, error) {
 
 // NewSignaturePrivateKey reads a private key: a seed of 32 bytes for Ed25519
 // (RFC 8032), a scalar for ECDSA, whose leading zero octets may be missing: other
-// implementations write it so.
+// implementations write it so. It fails with ErrBadKey.
 func (s *Suite) NewSignaturePrivateKey(b []byte) (*SignaturePrivateKey, error) {
 	if s.sig.curve == nil {
 		if len(b) != ed25519.SeedSize {
@@ -125,7 +125,8 @@ func (k *SignaturePrivateKey) Bytes() ([]byte, error) {
 	return nil, fmt.Errorf("%w: %T can not be exported", ErrBadKey, k.signer)
 }
 
-// Sign is SignWithLabel (RFC 9420, Section 5.1.2).
+// Sign is SignWithLabel (RFC 9420, Section 5.1.2). It fails only if the key is
+// elsewhere and can not be reached.
 func (k *SignaturePrivateKey) Sign(label string, content []byte) ([]byte, error) {
 	tbs := signContent(label, content)
 	if k.alg.curve != nil {

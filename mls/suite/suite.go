@@ -9,7 +9,8 @@ import (
 )
 
 // Errors of this package. They say what was wrong with an input; none carries
-// secret bytes.
+// secret bytes. Every error wraps one of these, but that of a key which is kept
+// elsewhere.
 var (
 	// ErrUnknownSuite says that a cipher suite is not one of ours.
 	ErrUnknownSuite = errors.New("unknown cipher suite")

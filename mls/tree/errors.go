@@ -3,7 +3,8 @@ package tree
 import "errors"
 
 // Errors of a tree. Each is one rule; what is returned wraps it with where it
-// was broken.
+// was broken. Every error of this package wraps one of these, or one of mls/wire
+// or mls/suite. On any error the Tree, State or Observer is what it was.
 var (
 	// ErrTreeTooLarge says that a tree would have more than MaxLeaves leaves.
 	ErrTreeTooLarge = errors.New("tree too large")

@@ -33,7 +33,8 @@ type Pending struct {
 
 // NewObserver begins to follow a group from a GroupInfo and the tree that
 // belongs to it. It verifies both as a new member would (RFC 9420,
-// Section 12.4.3.1), in time proportional to the members.
+// Section 12.4.3.1), in time proportional to the members, and fails with the rule
+// of this package that is broken.
 func NewObserver(info *wire.GroupInfo, t *Tree, c *Config) (*Observer, error) {
 	if err := t.VerifyGroupInfo(info); err != nil {
 		return nil, fmt.Errorf("observe group: %w", err)

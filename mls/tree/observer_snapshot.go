@@ -39,7 +39,7 @@ func (o *Observer) Marshal() []byte { return wire.Marshal(o) }
 // LoadObserver reads what Marshal wrote. It computes the tree anew and compares
 // it with the GroupContext, so that damage is found, but it verifies no
 // signature: a snapshot is trusted. The observer keeps b, which must not
-// change.
+// change. It fails with wire.ErrMalformed if b is of another version.
 func LoadObserver(b []byte) (*Observer, error) {
 	o, err := loadObserver(b)
 	if err != nil {
