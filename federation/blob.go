@@ -9,15 +9,16 @@ import (
 
 // A fetcher brings blobs that stored entries refer to: from the site that is
 // said to have them, else from siblings. A blob that cannot be had now is tried
-// again later; peers that are not reached do not count as tries.
+// again later; peers that are not reached do not count as tries. A site that sends
+// slowly delays its own blobs alone (I13).
 type fetcher struct {
 	node *Node
 	wake chan struct{}
-	free chan struct{} // one token a worker
 
 	mu     sync.Mutex
-	wanted map[groups.Hash]*want // at most maxBlobQueue: more are dropped, and counted
-	due    []*want               // each once
+	wanted map[groups.Hash]*want     // at most maxBlobQueue: more are dropped, and counted
+	due    map[groups.SiteID][]*want // each once
+	busy   map[groups.SiteID]int     // fetches that run: at most blobWorkers a site
 }
 
 // A want is a blob on its way here.
@@ -30,8 +31,8 @@ type want struct {
 }
 
 func newFetcher(n *Node) *fetcher {
-	return &fetcher{node: n, wake: make(chan struct{}, 1), free: make(chan struct{}, blobWorkers),
-		wanted: make(map[groups.Hash]*want)}
+	return &fetcher{node: n, wake: make(chan struct{}, 1),
+		wanted: make(map[groups.Hash]*want), due: make(map[groups.SiteID][]*want), busy: make(map[groups.SiteID]int)}
 }
 
 // WantBlobs fetches blobs in the background from any node of site, or from
@@ -51,7 +52,7 @@ func (n *Node) WantBlobs(site groups.SiteID, hashes []groups.Hash) {
 			continue
 		}
 		f.wanted[h] = &want{hash: h, site: site}
-		f.due = append(f.due, f.wanted[h])
+		f.due[site] = append(f.due[site], f.wanted[h])
 	}
 	poke(f.wake)
 }
@@ -60,7 +61,7 @@ func (n *Node) WantBlobs(site groups.SiteID, hashes []groups.Hash) {
 func (f *fetcher) hurry(w *want) {
 	if !w.at.IsZero() {
 		w.at, w.delay = time.Time{}, 0
-		f.due = append(f.due, w)
+		f.due[w.site] = append(f.due[w.site], w)
 	}
 }
 
@@ -92,28 +93,39 @@ func (f *fetcher) run() {
 			}
 			continue
 		}
-		select {
-		case f.free <- struct{}{}:
-		case <-f.node.ctx.Done():
-			return
-		}
 		f.node.wg.Go(func() {
-			defer func() { <-f.free }()
+			defer f.ended(w.site)
 			f.fetch(w)
 		})
 	}
 }
 
+// next takes a due want of any site that has a worker free, for ended to give
+// back; nil if there is none.
 func (f *fetcher) next() *want {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.due) == 0 {
-		f.due = nil
-		return nil
+	for site, due := range f.due {
+		if f.busy[site] >= blobWorkers {
+			continue
+		}
+		f.busy[site]++
+		if f.due[site] = due[1:]; len(due) == 1 {
+			delete(f.due, site)
+		}
+		return due[0]
 	}
-	w := f.due[0]
-	f.due = f.due[1:]
-	return w
+	return nil
+}
+
+// ended gives back the worker that next took.
+func (f *fetcher) ended(site groups.SiteID) {
+	f.mu.Lock()
+	if f.busy[site]--; f.busy[site] == 0 {
+		delete(f.busy, site)
+	}
+	f.mu.Unlock()
+	poke(f.wake)
 }
 
 // ripen makes due what has waited long enough.
@@ -124,7 +136,7 @@ func (f *fetcher) ripen() {
 	for _, w := range f.wanted {
 		if !w.at.IsZero() && !now.Before(w.at) {
 			w.at = time.Time{}
-			f.due = append(f.due, w)
+			f.due[w.site] = append(f.due[w.site], w)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (l *link) fetchBlob(hash groups.Hash) error {
 	if _, err := s.Write(out); err != nil {
 		return groups.Errorf(groups.Unavailable, "ask %s for a blob: %w", l.peer, err)
 	}
-	frames := newFrameReader(s)
+	frames := newFrameReader(s, firstBuffer)
 	b, err := frames.next()
 	if err != nil {
 		return groups.Errorf(groups.Unavailable, "hear from %s about a blob: %w", l.peer, err)
@@ -118,7 +118,10 @@ func (l *link) serveBlob(s *quic.Stream) error {
 		return fmt.Errorf("%w: a stream of kind %d: %w", errProtocol, kind, err)
 	}
 	s.SetReadDeadline(time.Now().Add(handshakeTime))
-	b, err := newFrameReader(s).next()
+	b, err := newFrameReader(s, firstBuffer).next()
+	if err == errFrameTooLarge {
+		err = fmt.Errorf("%w: %w", errProtocol, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -13,18 +13,19 @@ import (
 // A frame is a length of four bytes, big endian, and that many bytes.
 const lengthBytes = 4
 
-var errFrameTooLarge = errors.New("frame is larger than MaxFrame")
+var errFrameTooLarge = errors.New("frame is larger than it may be")
 
 // A frameReader reads frames. Its buffer grows by doubling as bytes arrive, so
 // that a length alone buys nothing (I9).
 type frameReader struct {
 	r          io.Reader
+	most       int // bytes of a frame
 	buf        []byte
 	start, end int // what has been read and not been given out
 }
 
-func newFrameReader(r io.Reader) *frameReader {
-	return &frameReader{r: r, buf: make([]byte, firstBuffer)}
+func newFrameReader(r io.Reader, most int) *frameReader {
+	return &frameReader{r: r, most: most, buf: make([]byte, firstBuffer)}
 }
 
 // next returns the next frame; it is good until the call after. At the end of
@@ -38,7 +39,7 @@ func (f *frameReader) next() ([]byte, error) {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(f.buf[f.start:])
-	if n > groups.MaxFrame {
+	if n > uint32(f.most) {
 		return nil, errFrameTooLarge
 	}
 	if err := f.need(lengthBytes + int(n)); err != nil {

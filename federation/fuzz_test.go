@@ -18,7 +18,7 @@ func FuzzFrameReader(f *testing.F) {
 	f.Add([]byte{0, 0x30, 0, 0, 1, 2, 3}, uint8(1))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint8(4))
 	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
-		r := newFrameReader(&slowReader{in, int(step%64) + 1})
+		r := newFrameReader(&slowReader{in, int(step%64) + 1}, groups.MaxFrame)
 		var again []byte
 		for {
 			b, err := r.next()

@@ -2,13 +2,17 @@ package federation
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/quic-go/quic-go"
 	"golang.org/x/time/rate"
 
 	linkv1 "parley/api/link/v1"
@@ -120,4 +124,119 @@ func offering(n *testNode) *link {
 	hub.ctx, hub.cancel = context.WithCancelCause(n.ctx)
 	hub.lanes[laneControl] = &lane{out: newOutbox()}
 	return hub
+}
+
+// A peer that subscribes again and again, and reads nothing, fills no queue.
+func TestSubscriptionsThatReplaceEachOtherAreForgotten(t *testing.T) {
+	pki := newPKI(t, alpha, beta)
+	a := start(t, pki, nodeID(alpha, "a1"), peering(beta))
+	room := roomID(alpha, "ops")
+	a.store.create(room, alpha, beta)
+	v := newServer(offering(a))
+	defer v.stop()
+	for i := range 10_000 {
+		if err := v.subscribe(&linkv1.Subscribe{Room: string(room), Subscription: uint64(i), Hash: make([]byte, 32)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(v.queue); n > 2*minQueue || v.queue[n-1].gone {
+		t.Errorf("%d subscriptions wait, of one room", n)
+	}
+}
+
+// "One site's malice disturbs only its own link": a site whose blobs come slowly kept
+// all workers, and the blobs of all other sites waited.
+func TestASlowSiteDelaysItsOwnBlobsAlone(t *testing.T) {
+	f := newFetcher(&Node{metrics: newMetrics(prometheus.NewRegistry())})
+	want := func(site groups.SiteID, n int) {
+		for i := range n {
+			w := &want{hash: groups.HashOf([]byte(fmt.Sprint(site, i))), site: site}
+			f.due[site] = append(f.due[site], w)
+		}
+	}
+	want(gamma, 1000)
+	for range blobWorkers {
+		if w := f.next(); w == nil || w.site != gamma {
+			t.Fatalf("got %v", w)
+		}
+	}
+	if w := f.next(); w != nil {
+		t.Fatalf("one more than %d fetches of one site", blobWorkers)
+	}
+	want(beta, 1)
+	if w := f.next(); w == nil || w.site != beta {
+		t.Fatal("another site's blob has to wait")
+	}
+	f.ended(beta)
+	if w := f.next(); w != nil {
+		t.Fatal("a worker of one site serves another")
+	}
+	f.ended(gamma)
+	if w := f.next(); w == nil || w.site != gamma {
+		t.Fatal("a worker that is free stays so")
+	}
+}
+
+// "One site's malice disturbs only its own link": a site that opens connections and
+// says no hello, from however many nodes, keeps no other site out.
+func TestHalfOpenConnectionsOfOneSiteKeepNobodyOut(t *testing.T) {
+	pki := newPKI(t, alpha, beta, gamma)
+	a := start(t, pki, nodeID(alpha, "a1"), func(c *Config) { peering(beta)(c); peering(gamma)(c) })
+	node := nodeID(gamma, "g1")
+	cert := pki.cas[gamma].issue(t, node, time.Hour)
+	conf := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{ALPN}, ServerName: string(alpha), MinVersion: tls.VersionTLS13,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert() }}
+	for range maxOpening + 10 {
+		conn, err := quic.DialAddr(t.Context(), a.Addr().String(), conf, quicConfig())
+		if err != nil {
+			continue // sent away
+		}
+		defer conn.CloseWithError(0, "")
+	}
+	eventually(t, "only some are half open", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.half[gamma] <= maxHalfOpen
+	})
+	b := start(t, pki, nodeID(beta, "b1"), peering(alpha, a))
+	eventually(t, "another site is let in", func() bool { return len(b.linksOf(alpha)) == 1 })
+	if testutil.ToFloat64(a.metrics.dropped.WithLabelValues("incoming")) == 0 {
+		t.Error("nobody was sent away")
+	}
+}
+
+// A site that certifies node after node gets no more links than a site has nodes.
+func TestLinksOfOneSiteAreBounded(t *testing.T) {
+	pki := newPKI(t, alpha, beta)
+	a := start(t, pki, nodeID(alpha, "a1"), peering(beta))
+	for i := range maxSiteLinks + 5 {
+		l := &link{node: a.Node, peer: nodeID(beta, fmt.Sprint("b", i)), since: time.Now()}
+		l.ctx, l.cancel = context.WithCancelCause(a.ctx)
+		l.lanes[laneControl] = &lane{out: newOutbox()}
+		if err := a.admit(l); (err != nil) != (i >= maxSiteLinks) {
+			t.Fatalf("link %d: %v", i, err)
+		}
+		defer l.close(errClosed)
+	}
+}
+
+// "A request for a blob buys no memory": it is as long as a name and an offset.
+func TestBlobRequestIsShort(t *testing.T) {
+	pki := newPKI(t, alpha, beta)
+	a := start(t, pki, nodeID(alpha, "a1"), peering(beta))
+	b := nodeID(beta, "b1")
+	c := caller{pki.cas[beta].issue(t, b, time.Hour), string(alpha), ALPN}
+	conn, _ := c.lanes(t, a, &linkv1.Hello{Version: 1, Node: string(b), Incarnation: make([]byte, 16)})
+	eventually(t, "the link is up", func() bool { return len(a.linksOf(beta)) == 1 })
+	s, err := conn.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Write(binary.BigEndian.AppendUint32([]byte{blobStream}, firstBuffer+1))
+	eventually(t, "it is refused and counted", func() bool {
+		return testutil.ToFloat64(a.metrics.faults.WithLabelValues("invalid")) == 1
+	})
+	if len(a.linksOf(beta)) != 1 {
+		t.Error("the link ended with it")
+	}
 }

@@ -17,6 +17,8 @@ const (
 	keepAlive     = 20 * time.Second
 	maxLife       = 24 * time.Hour // then a link is closed and dialled again, or with its certificate
 	youngLink     = 15 * time.Second
+	maxHalfOpen   = 32 // connections of one site that have not said hello: more are closed as busy
+	maxSiteLinks  = 64 // nodes of another site that may be linked: more are closed as busy
 
 	maxChain      = 3        // certificates a peer may show
 	maxChainBytes = 12 << 10 // and their size
@@ -34,12 +36,14 @@ const (
 
 	firstBuffer   = 4 << 10   // what an unread length buys
 	idleBuffer    = 512 << 10 // a reader's buffer above this is given back between frames
+	writePiece    = 64 << 10  // a peer that takes this much within writeTime is slow, not gone
 	coalesce      = 256 << 10 // what waits for a lane goes out in frames of about this
 	waitOutbox    = 1 << 20   // bytes waiting for a lane: then the server waits
 	maxOutbox     = 4 << 20   // then relays are Busy
 	hardOutbox    = 64 << 20  // of small control pieces: then the peer is not reading and is cut off
 	writeTime     = 60 * time.Second
 	maxRooms      = 1 << 17 // a peer may offer or follow: more offers are ignored, and counted
+	minQueue      = 64      // subscriptions in the server's queue before it is looked through
 	pageBytes     = 256 << 10
 	windowBytes   = 8 << 20 // sent and not acknowledged, of one room
 	windowLink    = 32 << 20
@@ -60,7 +64,7 @@ const (
 	claimEvery    = 30 * time.Second
 	maxClaimants  = 1 << 16 // site and user pairs remembered; then the memory starts anew
 
-	blobWorkers  = 4
+	blobWorkers  = 4       // fetches from one site at a time
 	maxBlobServe = 16      // streams of one peer that are served at once: then refused as Busy
 	maxBlobQueue = 1 << 16 // blobs wanted: more are dropped, and counted
 	maxBlobTries = 40      // answers without the blob, then it is given up; unreachable peers do not count

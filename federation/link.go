@@ -176,9 +176,11 @@ func (a *lane) write(ctx context.Context, m *metrics, name string) error {
 			return context.Cause(ctx)
 		}
 		for b := a.out.take(); b != nil; b = a.out.take() {
-			a.stream.SetWriteDeadline(time.Now().Add(writeTime))
-			if _, err := a.stream.Write(b); err != nil {
-				return err
+			for rest := b; len(rest) > 0; rest = rest[min(len(rest), writePiece):] {
+				a.stream.SetWriteDeadline(time.Now().Add(writeTime))
+				if _, err := a.stream.Write(rest[:min(len(rest), writePiece)]); err != nil {
+					return err
+				}
 			}
 			sent.Add(float64(len(b)))
 			a.out.recycle(b)

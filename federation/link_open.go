@@ -60,7 +60,7 @@ func (l *link) acceptLanes(ctx context.Context) error {
 }
 
 func newLane(s *quic.Stream) *lane {
-	return &lane{stream: s, frames: newFrameReader(s), out: newOutbox()}
+	return &lane{stream: s, frames: newFrameReader(s, groups.MaxFrame), out: newOutbox()}
 }
 
 // streamKind reads the byte that says what a stream is for.

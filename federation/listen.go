@@ -38,7 +38,15 @@ func (n *Node) accept() {
 // incoming makes a link of a connection and serves it. opened is called when it
 // is no longer half open.
 func (n *Node) incoming(conn *quic.Conn, opened func()) {
-	l, err := n.open(conn, func(l *link, ctx context.Context) error { return l.acceptLanes(ctx) })
+	l, err := n.open(conn, func(l *link, ctx context.Context) error {
+		site := l.peer.Site()
+		defer n.halfOpen(site, -1)
+		if n.halfOpen(site, 1) > maxHalfOpen {
+			n.metrics.dropped.WithLabelValues("incoming").Inc()
+			return errBusyNode
+		}
+		return l.acceptLanes(ctx)
+	})
 	opened()
 	if err != nil {
 		n.log.Debug("an incoming link was not opened", "address", conn.RemoteAddr().String(), "error", err)
@@ -66,14 +74,27 @@ func (n *Node) open(conn *quic.Conn, lanes func(*link, context.Context) error) (
 	stop := context.AfterFunc(ctx, func() { conn.CloseWithError(codeClosing, "no hello in time") })
 	err = lanes(l, ctx)
 	stop()
-	if err == nil && !n.admit(l) {
-		err = errReplaced
+	if err == nil {
+		err = n.admit(l)
 	}
 	if err != nil {
 		l.cancel(err)
 		return fail(err)
 	}
 	return l, nil
+}
+
+// halfOpen counts the connections of a site that have not said hello, so that one
+// site can not take the places of all.
+func (n *Node) halfOpen(site groups.SiteID, change int) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.half[site] += change
+	left := n.half[site]
+	if left == 0 {
+		delete(n.half, site)
+	}
+	return left
 }
 
 // serve runs a link that was admitted and forgets it at its end.

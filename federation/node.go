@@ -49,6 +49,7 @@ type Node struct {
 	started bool
 	links   map[groups.NodeID]*link
 	opening map[groups.NodeID]bool // dials past their handshake
+	half    map[groups.SiteID]int  // incoming connections before their hello; a peer or this site
 	dialers map[string]*dialer     // by what they dial
 }
 
@@ -73,6 +74,7 @@ func New(cfg Config) (*Node, error) {
 		owners:      newOwners(),
 		links:       make(map[groups.NodeID]*link),
 		opening:     make(map[groups.NodeID]bool),
+		half:        make(map[groups.SiteID]int),
 		dialers:     make(map[string]*dialer),
 	}
 	for _, p := range cfg.Sites {

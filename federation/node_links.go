@@ -19,13 +19,19 @@ import (
 //     "otherwise" too when the peer has restarted since, which its incarnation
 //     tells.
 
-// admit makes l the link to its peer; false means that another one stays.
-func (n *Node) admit(l *link) bool {
+// admit makes l the link to its peer, unless another one stays or its site has
+// enough of them.
+func (n *Node) admit(l *link) error {
 	n.mu.Lock()
 	old := n.links[l.peer]
 	if n.ctx.Err() != nil || old != nil && n.keeps(old, l) {
 		n.mu.Unlock()
-		return false
+		return errReplaced
+	}
+	if old == nil && !l.sibling() && n.linked(l.peer.Site()) >= maxSiteLinks {
+		n.mu.Unlock()
+		n.metrics.dropped.WithLabelValues("incoming").Inc()
+		return errBusyNode
 	}
 	n.links[l.peer] = l
 	n.mu.Unlock()
@@ -36,7 +42,17 @@ func (n *Node) admit(l *link) bool {
 	n.offerer.up(l)
 	n.fetcher.up(l)
 	n.pokeDialers(l.peer.Site())
-	return true
+	return nil
+}
+
+// linked counts the links to nodes of a site. Called under mu.
+func (n *Node) linked(site groups.SiteID) (count int) {
+	for peer := range n.links {
+		if peer.Site() == site {
+			count++
+		}
+	}
+	return count
 }
 
 // keeps says whether old stays when l arrives.

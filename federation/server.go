@@ -3,6 +3,7 @@ package federation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	linkv1 "parley/api/link/v1"
@@ -90,6 +91,7 @@ func (v *server) subscribe(m *linkv1.Subscribe) error {
 	}
 	v.remove(old)
 	v.byRoom[room], v.byID[s.id] = s, s
+	v.compact()
 	v.mu.Unlock()
 	if old != nil {
 		old.stop()
@@ -117,6 +119,15 @@ func (v *server) remove(s *subscription) {
 	delete(v.byID, s.id)
 	if v.byRoom[s.room] == s {
 		delete(v.byRoom, s.room)
+	}
+}
+
+// compact forgets what was replaced while it was dirty, once it is more than there
+// is otherwise: a peer that subscribes again and again fills no queue. Called under mu.
+func (v *server) compact() {
+	if len(v.queue)+len(v.full) > 2*len(v.byRoom)+minQueue {
+		gone := func(s *subscription) bool { return s.gone }
+		v.queue, v.full = slices.DeleteFunc(v.queue, gone), slices.DeleteFunc(v.full, gone)
 	}
 }
 
@@ -165,7 +176,9 @@ func (v *server) dirty(s *subscription) {
 
 // acked moves cursors; what was at a bound is looked at again.
 func (v *server) acked(acks []*linkv1.Ack) {
+	moved := false
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	for _, a := range acks {
 		s := v.byID[a.Subscription]
 		if s == nil || groups.Seq(a.Seq) <= s.acked {
@@ -179,11 +192,13 @@ func (v *server) acked(acks []*linkv1.Ack) {
 			n++
 		}
 		s.marks = append(s.marks[:0], s.marks[n:]...)
+		moved = moved || n > 0
 	}
-	v.queue = append(v.queue, v.full...)
-	v.full = v.full[:0]
-	v.mu.Unlock()
-	poke(v.wake)
+	if moved && len(v.full) > 0 {
+		v.queue = append(v.queue, v.full...)
+		v.full = v.full[:0]
+		poke(v.wake)
+	}
 }
 
 // next takes a dirty subscription that may send; nil if there is none.

@@ -440,7 +440,6 @@ func (s *memStore) WatchRooms(wake func(groups.RoomID)) func() {
 	}
 }
 
-// TakeKeyPackages implements Keys.
 // give has a user's devices publish here.
 func (s *memStore) give(user groups.UserID, packages []groups.KeyPackage) {
 	s.mu.Lock()
@@ -448,6 +447,7 @@ func (s *memStore) give(user groups.UserID, packages []groups.KeyPackage) {
 	s.keys[user] = packages
 }
 
+// TakeKeyPackages implements Keys.
 func (s *memStore) TakeKeyPackages(user groups.UserID, suite groups.CipherSuite) ([]groups.KeyPackage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

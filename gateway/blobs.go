@@ -75,11 +75,13 @@ func (s *service) PutBlob(ctx context.Context, req *connect.Request[devicev1.Put
 
 // GetBlob streams a complete blob from an offset on.
 func (s *service) GetBlob(ctx context.Context, req *connect.Request[devicev1.GetBlobRequest], stream *connect.ServerStream[devicev1.GetBlobResponse]) error {
+	c := callOf(ctx)
+	c.asked()
 	hash, err := blobHash(req.Msg.Hash)
 	if err != nil {
 		return err
 	}
-	guard := s.stalls.watch(callOf(ctx))
+	guard := s.stalls.watch(c)
 	defer guard.close()
 	for offset := req.Msg.Offset; ; {
 		chunk, size, err := s.config.Blobs.ReadBlob(hash, offset, groups.BlobChunk)

@@ -62,6 +62,7 @@ type Limits struct {
 	InFlight        int           // 4,096 submissions of one stream; then it is not read further
 	TailRooms       int           // 10,000 rooms of one tail; then busy
 	PageBytes       int           // 128 KiB of a room's entries in one response
+	CallTimeout     time.Duration // 60 s to read a request and, unless a stream answers it, to write the answer
 	StallTimeout    time.Duration // 30 s without a byte taken; then a stream is ended
 	DrainTimeout    time.Duration // 10 s for calls that run when the server stops
 	WakeCost        time.Duration // 20 us: a room's n tails are woken at most every n of these
@@ -98,6 +99,7 @@ func (l Limits) withDefaults() Limits {
 		InFlight:        or(l.InFlight, 4096),
 		TailRooms:       or(l.TailRooms, 10_000),
 		PageBytes:       or(l.PageBytes, 128<<10),
+		CallTimeout:     or(l.CallTimeout, time.Minute),
 		StallTimeout:    or(l.StallTimeout, 30*time.Second),
 		DrainTimeout:    or(l.DrainTimeout, 10*time.Second),
 		WakeCost:        or(l.WakeCost, 20*time.Microsecond),

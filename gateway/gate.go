@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -21,6 +22,10 @@ type call struct {
 	guard   *writeGuard // of a stream, once it is watched
 	refused bool        // counted already
 }
+
+// asked notes that the request of a stream that only answers has been read: from
+// now on the stream lives as long as it is taken.
+func (c *call) asked() { c.http.SetReadDeadline(time.Time{}) }
 
 // callKey finds the call in a request's context.
 type callKey struct{}

@@ -11,28 +11,26 @@ import (
 	"parley/groups"
 )
 
-// callTimeout is how long a call that is no stream may take to be read and
-// answered, a slow line included.
-const callTimeout = 60 * time.Second
-
 // ServeHTTP is where every request of every HTTP version comes in.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.calls.begin(0)
 	defer s.calls.end()
 	c := &call{http: http.NewResponseController(w)}
-	deadline := time.Time{}
 	ctx := context.WithValue(r.Context(), callKey{}, c)
+	read, write := time.Now().Add(s.config.Limits.CallTimeout), time.Time{}
 	stream := isStream(r.URL.Path)
 	if !stream {
-		deadline = time.Now().Add(callTimeout)
+		write = read
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline)
+		ctx, cancel = context.WithDeadline(ctx, write)
 		defer cancel()
+	} else if r.URL.Path == devicev1connect.DeviceServiceSubmitStreamProcedure {
+		read = time.Time{} // it is read as long as it lives
 	}
 	// Both are set for every request, since on HTTP/1.1 they stay with the
 	// connection. A transport that has none leaves it to its own limits.
-	c.http.SetReadDeadline(deadline)
-	c.http.SetWriteDeadline(deadline)
+	c.http.SetReadDeadline(read)
+	c.http.SetWriteDeadline(write)
 	if born, ok := ctx.Value(bornKey{}).(time.Time); ok && time.Since(born) > connectionLife {
 		w.Header().Set("Connection", "close")
 	}

@@ -141,6 +141,9 @@ func (s *service) ListDevices(ctx context.Context, req *connect.Request[devicev1
 // a room it was never in is refused, and then nothing has changed.
 func (s *service) Ack(ctx context.Context, req *connect.Request[devicev1.AckRequest]) (*connect.Response[devicev1.AckResponse], error) {
 	device, m := callOf(ctx).session.device, req.Msg
+	if most := s.config.Limits.TailRooms; len(m.Cursors) > most || len(m.Welcomes) > most {
+		return nil, groups.Errorf(groups.TooLarge, "ack: %d cursors and %d Welcomes, of at most %d each", len(m.Cursors), len(m.Welcomes), most)
+	}
 	cursors := make(map[groups.RoomID]groups.Seq, len(m.Cursors))
 	for _, c := range m.Cursors {
 		room, err := groups.ParseRoomID(c.GetRoom())

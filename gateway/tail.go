@@ -69,6 +69,7 @@ type welcomeKey struct {
 // tail answers the call Tail.
 func (s *Server) tail(ctx context.Context, req *connect.Request[devicev1.TailRequest], stream *connect.ServerStream[frame]) error {
 	c := callOf(ctx)
+	c.asked()
 	t := &tail{
 		s: s, device: c.session.device, all: req.Msg.AllRooms, follow: req.Msg.Follow, past: req.Msg.History,
 		rooms: make(map[groups.RoomID]*tailRoom), bell: make(chan struct{}, 1),

@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	devicev1 "parley/api/device/v1"
+	"parley/groups"
+)
+
+// A stream that is opened and never asked for anything held its place until the
+// session ended, and the server up when it stopped. The question has the time of a
+// call; after it, a tail lives as long as it is read.
+func TestHalfOpenTailIsEnded(t *testing.T) {
+	f := serve(t, func(c *Config) { c.Limits.CallTimeout = 300 * time.Millisecond })
+	for name, h := range map[string]*http.Client{"http1": f.http1(), "http2": f.http2(), "http3": f.http3()} {
+		t.Run(name, func(t *testing.T) {
+			c := f.login(alice, h)
+			room := groups.RoomID("mimi://alpha.example/r/" + name)
+			c.must(room, groups.KindCreate, "x")
+			asked := c.tail(&devicev1.TailRequest{Cursors: []*devicev1.Cursor{cursor(room, 0)}, Follow: true})
+			asked.until("the entry", func() bool { return asked.last[string(room)] == 1 })
+			for _, call := range []string{"Tail", "GetBlob"} {
+				body, w := io.Pipe()
+				defer w.Close()
+				req, err := http.NewRequest("POST", "https://"+f.addr+"/parley.device.v1.DeviceService/"+call, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Content-Type", "application/connect+proto")
+				req.Header.Set("Authorization", "Bearer "+c.session)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					if res, err := h.Do(req); err == nil {
+						io.Copy(io.Discard, res.Body)
+						res.Body.Close()
+					}
+				}()
+				w.Write([]byte{0, 0, 0}) // of a prefix of five
+				select {
+				case <-ended:
+				case <-time.After(20 * time.Second):
+					t.Errorf("%s is still open", call)
+				}
+			}
+			c.must(room, groups.KindMessage, "y")
+			asked.until("the tail that was asked for goes on", func() bool { return asked.last[string(room)] == 2 })
+		})
+	}
+	eventually(t, "their places are free", func() bool {
+		f.server.devices.mu.Lock()
+		r := f.server.devices.m[alice]
+		f.server.devices.mu.Unlock()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.streams <= 3
+	})
+}
+
+// One Ack is one write for the cursors and one for each Welcome: a device can not
+// make of a small request tens of thousands of them.
+func TestAckIsBounded(t *testing.T) {
+	f := serve(t, func(c *Config) { c.Limits.TailRooms = 10 })
+	c := f.login(alice, f.http2())
+	c.must(testRoom, groups.KindCreate, "x")
+	m := new(devicev1.AckRequest)
+	for i := range 11 {
+		m.Welcomes = append(m.Welcomes, cursor(groups.RoomID(fmt.Sprint("mimi://alpha.example/r/r", i)), 1))
+	}
+	_, err := c.Ack(context.Background(), connect.NewRequest(m))
+	refused(t, err, groups.TooLarge)
+	m.Welcomes, m.Cursors = nil, m.Welcomes
+	_, err = c.Ack(context.Background(), connect.NewRequest(m))
+	refused(t, err, groups.TooLarge)
+	if _, err := c.Ack(context.Background(), connect.NewRequest(&devicev1.AckRequest{Cursors: []*devicev1.Cursor{cursor(testRoom, 1)}})); err != nil {
+		t.Error(err)
+	}
+}
