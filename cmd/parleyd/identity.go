@@ -32,9 +32,14 @@ type identity struct {
 	proven provenHeads
 }
 
-// maxSigners bounds the ordering certificates known at a time: a site has a
-// handful of nodes, and certificates that ended make room.
-const maxSigners = 4096
+// maxSigners bounds the ordering certificates known at a time, maxSiteSigners those
+// of one site, so that none takes the places of the others: a site has a handful of
+// nodes, and certificates that ended make room. All of them go to each device that
+// logs in.
+const (
+	maxSigners     = 4096
+	maxSiteSigners = 64
+)
 
 type signer struct {
 	site     groups.SiteID
@@ -159,18 +164,34 @@ func (id *identity) learn(chain [][]byte) (groups.SiteID, error) {
 	site := groups.SiteID(subject.Site)
 	id.mu.Lock()
 	defer id.mu.Unlock()
-	if len(id.signers) >= maxSigners {
-		for h, s := range id.signers {
-			if now.After(s.notAfter) {
-				delete(id.signers, h)
-			}
-		}
-	}
-	if len(id.signers) >= maxSigners {
-		return "", groups.Errorf(groups.Busy, "%d ordering certificates are known, no more are taken", maxSigners)
+	if err := id.room(site, now); err != nil {
+		return "", err
 	}
 	id.signers[sha256.Sum256(chain[0])] = signer{site, subject.Key, chain, subject.NotAfter}
 	return site, nil
+}
+
+// room sees that there is a place for one more certificate of a site; what has ended
+// is forgotten first where there is none. Called under mu.
+func (id *identity) room(site groups.SiteID, now time.Time) error {
+	for range 2 {
+		own := 0
+		for _, s := range id.signers {
+			if s.site == site {
+				own++
+			}
+		}
+		if own < maxSiteSigners && len(id.signers) < maxSigners {
+			return nil
+		}
+		for h, s := range id.signers {
+			if now.After(s.notAfter) {
+				delete(id.signers, h)
+				id.unremember(h)
+			}
+		}
+	}
+	return groups.Errorf(groups.TooLarge, "ordering certificates of %s: %d are known, no more are taken until some have ended", site, maxSiteSigners)
 }
 
 // OrderingChain implements federation.Orderings.

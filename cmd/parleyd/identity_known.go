@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"parley/coi"
+	"parley/groups"
 )
 
 // remember writes a chain under its hash. A file that is there says the same.
@@ -21,8 +22,7 @@ func (id *identity) remember(chain [][]byte) error {
 	for _, der := range chain {
 		b = append(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
-	name := sha256.Sum256(chain[0])
-	path := filepath.Join(id.known, hex.EncodeToString(name[:])+".pem")
+	path := id.file(sha256.Sum256(chain[0]))
 	// Several links may learn one certificate at a time: each writes a file of
 	// its own.
 	f, err := os.CreateTemp(id.known, "*.new")
@@ -37,6 +37,13 @@ func (id *identity) remember(chain [][]byte) error {
 		return fmt.Errorf("keep ordering certificate: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
+}
+
+// unremember removes what remember wrote; a file that stays is passed over.
+func (id *identity) unremember(leaf groups.Hash) { os.Remove(id.file(leaf)) }
+
+func (id *identity) file(leaf groups.Hash) string {
+	return filepath.Join(id.known, hex.EncodeToString(leaf[:])+".pem")
 }
 
 // recall learns again what was remembered. A certificate that has ended, or

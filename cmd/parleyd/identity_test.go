@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -172,5 +173,62 @@ func TestCertificateThatCouldNotBeKeptIsNotKnown(t *testing.T) {
 	id.known = good
 	if err := id.LearnOrdering(chain); err != nil || id.OrderingChain(leaf) == nil {
 		t.Fatal(err)
+	}
+}
+
+// A site that certifies key after key took the places of all other sites, and made
+// what each device is told at its login longer than it reads. Those that have ended
+// make room, on the disk too.
+func TestOrderingCertificatesOfOneSiteAreBounded(t *testing.T) {
+	now := time.Now()
+	authority := func(name string) (*coi.CA, coi.Site) {
+		ca, err := coi.NewCA(name, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ca, coi.Site{Name: name, Roots: []*x509.Certificate{ca.Cert}}
+	}
+	alpha, alphaSite := authority("alpha.example")
+	beta, betaSite := authority("beta.example")
+	trust, err := coi.NewTrust(alphaSite, betaSite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := &identity{now: func() time.Time { return now }, trust: trust, known: t.TempDir(), signers: make(map[groups.Hash]signer)}
+	learn := func(ca *coi.CA, node string) error {
+		is, err := ca.IssueOrdering(node, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id.LearnOrdering([][]byte{is.Cert.Raw})
+	}
+	for i := range maxSiteSigners {
+		if err := learn(beta, fmt.Sprint("b", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := learn(beta, "more"); groups.KindOf(err) != groups.TooLarge {
+		t.Errorf("one more: %v", err)
+	}
+	if err := learn(alpha, "a1"); err != nil {
+		t.Errorf("another site's: %v", err)
+	}
+	for _, s := range id.signers {
+		if s.notAfter.After(now) {
+			now = s.notAfter.Add(time.Second)
+		}
+	}
+	alpha, alphaSite = authority("alpha.example")
+	if id.trust, err = coi.NewTrust(alphaSite); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxSiteSigners {
+		if err := learn(alpha, fmt.Sprint("a", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(id.known)
+	if err != nil || len(files) != maxSiteSigners || len(id.signers) != maxSiteSigners {
+		t.Errorf("%d are known, %d files are kept, %v", len(id.signers), len(files), err)
 	}
 }
