@@ -6,13 +6,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// house loads the tree this package stands in.
+// load reads the tree this package stands in, once for all tests: parsing it is
+// most of what they cost.
+var load = sync.OnceValues(func() (*Tree, error) { return Load(os.DirFS(top)) })
+
+// house returns the tree this package stands in. It must not be changed.
 func house(t *testing.T) *Tree {
 	t.Helper()
-	tree, err := Load(os.DirFS(top))
+	tree, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
