@@ -26,7 +26,7 @@ func (s *Store) loadRooms() error {
 			s.rooms[id] = r
 			s.nextNumber = max(s.nextNumber, rec.number)
 			if err := s.loadView(txn, r); err != nil {
-				s.park(r, fmt.Sprintf("its head can not be read: %v", err))
+				s.park(r, fmt.Sprintf("its rows can not be read: %v", err))
 			}
 			return true, nil
 		})
@@ -66,15 +66,16 @@ func (s *Store) loadView(txn *badger.Txn, r *room) error {
 		return err
 	}
 	r.damaged.Store(v != nil)
-	if v, err = get(txn, numberKey(rowHead, r.number)); err != nil || v == nil {
-		if err == nil && r.proof.shown != nil {
-			return nil // nothing is held of a room that a follower has shown
-		}
-		return errOr(err)
+	if v, err = get(txn, numberKey(rowHead, r.number)); err != nil {
+		return err
+	}
+	if v == nil && r.proof.shown != nil {
+		return nil // nothing is held of a room that a follower has shown
 	}
 	head, err := decodeHeadRecord(r.id, v)
 	if err != nil {
-		return err
+		r.damaged.Store(true) // the journal has it too
+		return nil
 	}
 	if v, err = get(txn, numberKey(rowInfo, r.number)); err != nil {
 		return err
@@ -90,14 +91,6 @@ func (s *Store) loadView(txn *badger.Txn, r *room) error {
 	}
 	r.view.Store(&view{last: head.last, signed: head.signed, info: r.info})
 	return nil
-}
-
-// errOr returns err, or errCorrupt for a row that is missing.
-func errOr(err error) error {
-	if err == nil {
-		return errCorrupt
-	}
-	return err
 }
 
 // load gets the room's ledger ready: the last snapshot, and the entries since.

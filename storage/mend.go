@@ -36,17 +36,27 @@ func (s *Store) damaged(r *room, reason string) {
 // was, to be mended by the next start. A log that the ledger refuses, though it is
 // what was ordered, is left as it is.
 func (s *Store) mend(r *room) error {
-	was := r.view.Load()
-	if was.last.Seq == 0 {
-		return nil // its head is what is damaged: there is nothing to go by
+	known := r.view.Load().last.Seq > 0
+	if !known {
+		if found, err := s.promisedView(r); err != nil || !found {
+			return err
+		}
 	}
+	was := r.view.Load()
 	s.cfg.Log.Warn("room is looked through", "room", string(r.id), "entries", uint64(was.last.Seq))
 	b := s.rebuilt(r)
 	if err := b.whole(was.last.Seq); err != nil {
 		s.park(r, fmt.Sprintf("its log can not be replayed: %v", err))
+		r.tipAt = was.last
 		return nil
 	}
 	at := b.ledger.Head()
+	if !known {
+		var err error
+		if was, err = s.signedView(r, at); err != nil {
+			return err
+		}
+	}
 	rows := []row{{key: numberKey(rowMend, r.number), gone: true}}
 	in := infoOf(b.ledger, b.groupInfo)
 	rows = append(rows, row{key: numberKey(rowInfo, r.number), value: in.encode()})
@@ -54,7 +64,7 @@ func (s *Store) mend(r *room) error {
 	if err != nil {
 		return err
 	}
-	if at.Seq < was.last.Seq {
+	if at.Seq < was.last.Seq || !known {
 		if rows, err = s.cutRows(rows, r, at); err != nil {
 			return err
 		}
@@ -72,6 +82,39 @@ func (s *Store) mend(r *room) error {
 		s.cfg.Log.Error("room is cut back to what is whole of its log", "room", string(r.id), "held", uint64(at.Seq), "was", uint64(was.last.Seq))
 	}
 	return nil
+}
+
+// promisedView gives a room whose head can not be read the one that was promised.
+// The room is parked if there is none, or if its log goes on behind it.
+func (s *Store) promisedView(r *room) (found bool, err error) {
+	promised := s.journal.rooms[r.number]
+	last := groups.Head{Room: r.id, Seq: promised.seq, Hash: promised.hash}
+	r.view.Store(&view{last: last, info: r.info})
+	rows, err := s.rowsBehind(nil, r, endOfLog, 1)
+	if err != nil {
+		return false, err
+	}
+	if promised.seq > 0 && !promised.doubt && len(rows) == 0 {
+		return true, nil
+	}
+	r.view.Store(&view{last: groups.Head{Room: r.id}, info: r.info})
+	s.park(r, "its head can not be read")
+	return false, nil
+}
+
+// signedView signs, for a room ordered here whose signed head was lost, where its
+// log ends.
+func (s *Store) signedView(r *room, at groups.Head) (*view, error) {
+	v := *r.view.Load()
+	if r.owned && at.Seq > 0 && s.cfg.Signer != nil {
+		signed, err := groups.SignHeads([]groups.Head{at}, s.cfg.Signer)
+		if err != nil {
+			return nil, err
+		}
+		v.signed = &signed[0]
+	}
+	r.view.Store(&v)
+	return &v, nil
 }
 
 // cutRows appends what moves the head back, after it has promised in the journal

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"parley/groups"
 )
@@ -35,6 +36,19 @@ func reopen(t *testing.T, s *Store) *Store {
 	t.Helper()
 	closeTest(t, s)
 	return openTest(t, s.cfg)
+}
+
+// rests waits until the first snapshot of a room is written.
+func rests(t *testing.T, s *Store, room groups.RoomID) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if n := s.find(room).counted(); n.size > 0 && !n.asked {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("no snapshot")
+		}
+	}
 }
 
 // readUntilDamage reads a room's log as far as it goes.
@@ -232,6 +246,7 @@ func TestACutIsWholeOrNotThere(t *testing.T) {
 	flood(alice, s, 5)
 	mustSubmit(t, s, plain(alice.room, 0, alice.stamp(newID()), large(rotten)))
 	flood(alice, s, 5)
+	rests(t, s, alice.room) // the batch that fails is the next entry's
 	fail("journal write")
 	wantKind(t, submit(s, alice.say("durable, without a receipt")).Err, groups.Unavailable)
 	closeTest(t, s)
@@ -282,8 +297,8 @@ func TestARottenSnapshotIsMadeAnew(t *testing.T) {
 	s := newStore(t)
 	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
 	flood(alice, s, 20)
+	rests(t, s, alice.room)
 	r := s.find(alice.room)
-	s.writeSnapshot(r)
 	v, err := s.lookup(numberKey(rowSnapshot, r.number))
 	if err != nil {
 		t.Fatal(err)
@@ -296,9 +311,11 @@ func TestARottenSnapshotIsMadeAnew(t *testing.T) {
 	if err := s.writeRows([]row{{key: chunkKey(rowHeldChunk, rec.hash, 0), value: []byte("rotten")}, {key: numberKey(rowInfo, r.number), value: []byte("rotten")}}); err != nil {
 		t.Fatal(err)
 	}
-	s.find(alice.room).pending.since = since{size: 1} // no other at closing
 	closeTest(t, s)
 	s = openTest(t, closed)
+	if snap, err := s.lookup(numberKey(rowSnapshot, r.number)); snap != nil || err != nil {
+		t.Fatal("it was not rotten: this test proves nothing")
+	}
 	mustSubmit(t, s, alice.say("goes on"))
 	if in, _ := s.Room(alice.room); in.Members != 1 || in.Head.Seq != 22 {
 		t.Fatalf("%+v", in)
@@ -329,4 +346,33 @@ func TestAnotherHistoryIsNotCut(t *testing.T) {
 	if in, _ := s.Room(alice.room); in.Head.Seq != 21 || in.Parked != "entry 21 is not what was promised" || in.Fenced != 0 {
 		t.Fatalf("%+v", in)
 	}
+}
+
+// Where a log ends is in a row and in the journal: one of them will do, if what they
+// say can be read in the log.
+func TestARottenHeadIsTakenFromTheJournal(t *testing.T) {
+	hub, follower, c, alice, _ := hubAndFollower(t)
+	follow(t, hub, follower, alice.room, 1<<20)
+	for _, s := range []*Store{hub, follower} {
+		was, _ := s.Room(alice.room)
+		if err := s.writeRows([]row{{key: numberKey(rowHead, s.find(alice.room).number), value: []byte("rotten")}}); err != nil {
+			t.Fatal(err)
+		}
+		s = reopen(t, s)
+		in, err := s.Room(alice.room)
+		if err != nil || in.Head != was.Head || in.Parked != "" || in.Members != 2 {
+			t.Fatalf("%+v, %v, was %+v", in, err, was)
+		}
+		if s.cfg.Node == c.Node {
+			follower = s
+			continue
+		}
+		if head := shown(t, s, alice.room); head.Head != was.Head || head.Verify(s.cfg.Verifier) != nil {
+			t.Fatalf("%+v", head)
+		}
+		mustSubmit(t, s, alice.say("goes on"))
+		hub = s
+	}
+	follow(t, hub, follower, alice.room, 1<<20)
+	sameLog(t, hub, follower, alice.room)
 }
