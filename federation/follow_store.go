@@ -23,7 +23,12 @@ type piece struct {
 // parsePiece reads entries and their head; what is wrong with them is kept for
 // the owner, because it parks a room and not the link.
 func parsePiece(lane int, m *linkv1.RoomEntries) piece {
-	p := piece{lane: lane, sub: m.Subscription, entries: make([]joined, 0, len(m.Entries))}
+	p := piece{lane: lane, sub: m.Subscription}
+	if len(m.Entries) > maxPiece {
+		p.err = groups.Errorf(groups.TooLarge, "%d entries together, of at most %d", len(m.Entries), maxPiece)
+		return p
+	}
+	p.entries = make([]joined, 0, len(m.Entries))
 	if p.head, p.err = groups.ParseSignedHead(m.Head); p.err != nil {
 		return p
 	}

@@ -1,10 +1,13 @@
 package federation
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/quic-go/quic-go"
 	"golang.org/x/time/rate"
+	"google.golang.org/protobuf/proto"
 
 	linkv1 "parley/api/link/v1"
 	"parley/groups"
@@ -239,4 +243,43 @@ func TestBlobRequestIsShort(t *testing.T) {
 	if len(a.linksOf(beta)) != 1 {
 		t.Error("the link ended with it")
 	}
+}
+
+// Parts that are empty are two bytes each, and cost a hundred to read: a frame of
+// nothing else bought memory of fifty times its length.
+func TestAFrameOfEmptyPartsBuysNothing(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"acks":    bytes.Repeat([]byte{8<<3 | 2, 0}, groups.MaxFrame/2),
+		"entries": bytes.Repeat([]byte{5<<3 | 2, 0}, groups.MaxFrame/2),
+	} {
+		var err error
+		cost := allocated(func() { _, err = parseFrame(laneReceipts, b) })
+		if !errors.Is(err, errProtocol) || cost > 1<<20 {
+			t.Errorf("%s: %v, for %d bytes", name, err, cost)
+		}
+	}
+	p := parsePiece(laneMessages, &linkv1.RoomEntries{Entries: make([][]byte, maxPiece+1)})
+	if kindOf(p.err) != groups.TooLarge || cap(p.entries) != 0 {
+		t.Errorf("empty entries: %v, room for %d", p.err, cap(p.entries))
+	}
+	acks := &linkv1.Frame{}
+	for len(acks.Acks) < coalesce/6 {
+		acks.Acks = append(acks.Acks, &linkv1.Ack{Subscription: 1, Seq: 1})
+	}
+	b, err := proto.Marshal(acks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parseFrame(laneReceipts, b); err != nil {
+		t.Errorf("the most acks that an honest peer sends: %v", err)
+	}
+}
+
+// allocated returns how many bytes the process allocates while f runs.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }

@@ -42,6 +42,8 @@ const (
 	maxOutbox     = 4 << 20   // then relays are Busy
 	hardOutbox    = 64 << 20  // of small control pieces: then the peer is not reading and is cut off
 	writeTime     = 60 * time.Second
+	maxParts      = 1 << 16 // of a frame: more than acks of coalesce
+	maxPiece      = 1 << 13 // entries sent together: more than any of pageBytes
 	maxRooms      = 1 << 17 // a peer may offer or follow: more offers are ignored, and counted
 	minQueue      = 64      // subscriptions in the server's queue before it is looked through
 	pageBytes     = 256 << 10

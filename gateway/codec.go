@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -34,8 +36,25 @@ func (protoCodec) Unmarshal(b []byte, v any) error {
 	if !ok {
 		return fmt.Errorf("decode %T: not a message", v)
 	}
+	rest := b
+	for parts := 0; len(rest) > 0; parts++ {
+		_, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			break // Unmarshal says what is wrong
+		}
+		if parts == maxParts {
+			return errCrowded
+		}
+		rest = rest[n:]
+	}
 	return proto.Unmarshal(b, m)
 }
+
+// maxParts bounds what stands in one request beside each other. An empty part is two
+// bytes long and costs a hundred to read, so they are counted first (I9).
+const maxParts = 1 << 16
+
+var errCrowded = fmt.Errorf("more than %d things in one message", maxParts)
 
 // jsonCodec is the same for JSON; unknown fields are passed over, so that a
 // newer client may talk to an older node.
@@ -63,6 +82,9 @@ func (jsonCodec) Unmarshal(b []byte, v any) error {
 	}
 	if len(b) == 0 {
 		return fmt.Errorf("decode %T: zero-length payload is not a valid JSON object", v)
+	}
+	if bytes.Count(b, []byte("{")) > maxParts || bytes.Count(b, []byte(",")) > maxParts {
+		return errCrowded
 	}
 	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(b, m)
 }

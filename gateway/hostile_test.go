@@ -1,10 +1,14 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,5 +85,37 @@ func TestAckIsBounded(t *testing.T) {
 	refused(t, err, groups.TooLarge)
 	if _, err := c.Ack(context.Background(), connect.NewRequest(&devicev1.AckRequest{Cursors: []*devicev1.Cursor{cursor(testRoom, 1)}})); err != nil {
 		t.Error(err)
+	}
+}
+
+// Parts that are empty are two bytes each, and cost a hundred to read: a request of
+// nothing else bought memory of fifty times its length.
+func TestARequestOfEmptyPartsBuysNothing(t *testing.T) {
+	full := &devicev1.SubmitStreamRequest{Submissions: make([]*devicev1.Submission, 4096)}
+	for i := range full.Submissions {
+		full.Submissions[i] = submission(testRoom, groups.KindMessage, "x")
+	}
+	for _, c := range []interface {
+		Marshal(any) ([]byte, error)
+		Unmarshal([]byte, any) error
+	}{protoCodec{}, jsonCodec{}} {
+		empty := bytes.Repeat([]byte{0x0a, 0}, maxFrame/2)
+		if _, ok := c.(jsonCodec); ok {
+			empty = []byte(`{"submissions":[{}` + strings.Repeat(",{}", maxFrame/3-10) + "]}")
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := c.Unmarshal(empty, new(devicev1.SubmitStreamRequest))
+		runtime.ReadMemStats(&after)
+		if cost := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, errCrowded) || cost > 1<<20 {
+			t.Errorf("%T: %v, for %d bytes", c, err, cost)
+		}
+		b, err := c.Marshal(full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Unmarshal(b, new(devicev1.SubmitStreamRequest)); err != nil {
+			t.Errorf("%T: all that may be in flight: %v", c, err)
+		}
 	}
 }

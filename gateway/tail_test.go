@@ -276,11 +276,15 @@ func TestSlowReaderIsEnded(t *testing.T) {
 			if r.err == nil {
 				t.Fatal("the stream ended as if complete")
 			}
-			again := c.tail(&devicev1.TailRequest{Cursors: []*devicev1.Cursor{cursor(room, r.last[string(room)])}})
-			again.last[string(room)] = r.last[string(room)]
-			if again.all(); again.last[string(room)] != 41 {
-				t.Errorf("resumed up to %d: %v", again.last[string(room)], again.err)
-			}
+			last := r.last[string(room)]
+			eventually(t, "all is read, however often it is resumed", func() bool {
+				again := c.tail(&devicev1.TailRequest{Cursors: []*devicev1.Cursor{cursor(room, last)}})
+				defer again.close()
+				again.last[string(room)] = last
+				again.all()
+				last = again.last[string(room)]
+				return last == 41 // a busy machine makes this a slow reader too
+			})
 		})
 	}
 }
