@@ -127,7 +127,7 @@ func (f *follower) offered(ctx context.Context, l *link, offers []*linkv1.Offer)
 			return fmt.Errorf("%w: bad offer", errProtocol)
 		}
 		owner, err := groups.ParseNodeID(o.Owner)
-		if err != nil || owner.Site() != room.Site() || owner.Site() != l.peer.Site() {
+		if err != nil || owner.Site() != room.Site() || !l.sibling() && owner.Site() != l.peer.Site() {
 			owner = "" // not the peer's to say
 		}
 		if room.Site() == f.node.site && !f.reported(l, room, o) {
