@@ -117,7 +117,7 @@ func (s *Store) roomRows(rows []row, r *room) (_ []row, err error) {
 		if to >= f.head.Seq {
 			to = endOfLog
 		}
-		if rows, err = s.rowsBehind(rows, r, to, 2*maxBatch); err != nil {
+		if rows, err = s.rowsBehind(rows, r, r.view.Load().last.Seq, to, 2*maxBatch); err != nil {
 			return nil, err
 		}
 	}

@@ -26,11 +26,12 @@ func (s *Store) Fence(shown *groups.SignedHead) error {
 		return groups.Errorf(groups.Denied, "the head of %s is not one of this site's", head.Room)
 	}
 	if r := s.find(head.Room); r != nil {
-		if held, err := s.holds(r, head); err != nil {
+		held, err := s.holds(r, head)
+		if errors.Is(err, errCorrupt) {
 			s.damaged(r, fmt.Sprintf("its log can not be read at entry %d: %v", head.Seq, err))
+		}
+		if held || err != nil || !r.owned {
 			return readError(err)
-		} else if held || !r.owned {
-			return nil
 		}
 	}
 	if err := shown.Verify(s.cfg.Verifier); err != nil {

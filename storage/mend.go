@@ -88,18 +88,16 @@ func (s *Store) mend(r *room) error {
 // The room is parked if there is none, or if its log goes on behind it.
 func (s *Store) promisedView(r *room) (found bool, err error) {
 	promised := s.journal.rooms[r.number]
-	last := groups.Head{Room: r.id, Seq: promised.seq, Hash: promised.hash}
-	r.view.Store(&view{last: last, info: r.info})
-	rows, err := s.rowsBehind(nil, r, endOfLog, 1)
+	rows, err := s.rowsBehind(nil, r, promised.seq, endOfLog, 1)
 	if err != nil {
 		return false, err
 	}
-	if promised.seq > 0 && !promised.doubt && len(rows) == 0 {
-		return true, nil
+	if promised.seq == 0 || promised.doubt || len(rows) > 0 {
+		s.park(r, "its head can not be read")
+		return false, nil
 	}
-	r.view.Store(&view{last: groups.Head{Room: r.id}, info: r.info})
-	s.park(r, "its head can not be read")
-	return false, nil
+	r.view.Store(&view{last: groups.Head{Room: r.id, Seq: promised.seq, Hash: promised.hash}, info: r.info})
+	return true, nil
 }
 
 // signedView signs, for a room ordered here whose signed head was lost, where its
@@ -131,10 +129,16 @@ func (s *Store) cutRows(rows []row, r *room, at groups.Head) ([]row, error) {
 		r.proof.seq, r.proof.hash = 0, groups.Hash{}
 		rows = append(rows, row{key: numberKey(rowFence, r.number), value: r.proof.encode()})
 	}
-	if at.Seq == 0 {
-		return rows, nil
+	var err error
+	if s.journal.rooms[r.number].seq <= at.Seq {
+		// The head was what is wrong, and the room goes on from here at once: what it
+		// orders may not meet a batch that nobody has a receipt for.
+		rows, err = s.rowsBehind(rows, r, at.Seq, endOfLog, 2*maxBatch)
 	}
-	err := s.segments(r, at.Seq, func(g segment) (bool, error) {
+	if err != nil || at.Seq == 0 {
+		return rows, err
+	}
+	err = s.segments(r, at.Seq, func(g segment) (bool, error) {
 		if n := int(at.Seq-g.first) + 1; n < g.count() {
 			rows = append(rows, row{key: segmentKey(r.number, at.Seq), value: g.prefix(n)})
 		}
@@ -193,11 +197,11 @@ func (b *rebuilt) whole(last groups.Seq) error {
 	return nil
 }
 
-// rowsBehind appends the deletion of the segments that end behind the room's head, up
-// to an entry; most of them at most, in their order.
-func (s *Store) rowsBehind(rows []row, r *room, to groups.Seq, most int) ([]row, error) {
-	prefix, from := numberKey(rowSegment, r.number), segmentKey(r.number, r.view.Load().last.Seq+1)
-	err := s.eachKey(prefix, from, func(key []byte) bool {
+// rowsBehind appends the deletion of the room's segments that end behind the entry
+// after and not behind to; most of them at most, in their order.
+func (s *Store) rowsBehind(rows []row, r *room, after, to groups.Seq, most int) ([]row, error) {
+	prefix := numberKey(rowSegment, r.number)
+	err := s.eachKey(prefix, segmentKey(r.number, after+1), func(key []byte) bool {
 		if groups.Seq(binary.BigEndian.Uint64(key[len(prefix):])) > to {
 			return false
 		}
@@ -229,7 +233,7 @@ func (s *Store) eachKey(prefix, from []byte, each func(key []byte) bool) error {
 func (s *Store) dropBehind(r *room) error {
 	last := r.view.Load().last.Seq
 	for {
-		rows, err := s.rowsBehind(nil, r, endOfLog, maxBatch)
+		rows, err := s.rowsBehind(nil, r, last, endOfLog, maxBatch)
 		if err != nil {
 			return err
 		}

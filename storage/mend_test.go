@@ -1,7 +1,10 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -219,76 +222,119 @@ func acceptedOnce(t *testing.T, s *Store, m *member) {
 	}
 }
 
-// TestACutIsWholeOrNotThere: whichever of its steps fails, or fails but is
-// persisted, the start after finds the same. The journal is behind the log, which
-// has been read: that is promised before the head moves.
-func TestACutIsWholeOrNotThere(t *testing.T) {
-	c := testConfig(alpha, t.TempDir())
-	var step atomic.Pointer[string]
-	fail := func(name string) { step.Store(&name) }
-	persisted := false
-	fault := disk{fault: func(name string, perform func() error) error {
-		if at := step.Load(); at == nil || *at != name {
+// An ahead is a store whose log is an entry ahead of its journal, as after a crash:
+// somebody has read it, nobody has a receipt. fail lets a step of the next one fail,
+// or fail though it is persisted.
+type ahead struct {
+	*Store
+	alice     *member
+	disk      disk
+	step      atomic.Pointer[string]
+	persisted bool
+}
+
+func (a *ahead) fail(step string) { a.step.Store(&step) }
+
+func newAhead(t *testing.T) *ahead {
+	t.Helper()
+	a := &ahead{}
+	a.disk.fault = func(name string, perform func() error) error {
+		if at := a.step.Load(); at == nil || *at != name {
 			return perform()
 		}
-		if persisted {
+		if a.persisted {
 			if err := perform(); err != nil {
 				return err
 			}
 		}
 		return errFault
-	}}
-	s, err := open(c, fault)
+	}
+	c := testConfig(alpha, t.TempDir())
+	s, err := open(c, a.disk)
 	if err != nil {
 		t.Fatal(err)
 	}
-	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
-	flood(alice, s, 5)
-	mustSubmit(t, s, plain(alice.room, 0, alice.stamp(newID()), large(rotten)))
-	flood(alice, s, 5)
-	rests(t, s, alice.room) // the batch that fails is the next entry's
-	fail("journal write")
-	wantKind(t, submit(s, alice.say("durable, without a receipt")).Err, groups.Unavailable)
+	a.alice = found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	flood(a.alice, s, 5)
+	mustSubmit(t, s, plain(a.alice.room, 0, a.alice.stamp(newID()), large(rotten)))
+	flood(a.alice, s, 5)
+	rests(t, s, a.alice.room) // the batch that fails is the next entry's
+	a.fail("journal write")
+	wantKind(t, submit(s, a.alice.say("durable, without a receipt")).Err, groups.Unavailable)
 	closeTest(t, s)
-	s = openTest(t, c)
-	was, _ := s.Room(alice.room)
-	copied := readAll(t, s, alice.room, 1<<20)
-	head := shown(t, s, alice.room)
-	if len(copied) != 13 || was.Parked != "" {
-		t.Fatal(len(copied), was.Parked)
+	a.Store = openTest(t, c)
+	return a
+}
+
+// TestACutIsWholeOrNotThere: whichever of its steps fails, or fails but is
+// persisted, the start after finds the same. The journal is behind the log, which
+// has been read: that is promised before the head moves.
+func TestACutIsWholeOrNotThere(t *testing.T) {
+	a := newAhead(t)
+	room := a.alice.room
+	was, _ := a.Room(room)
+	b := batchOf(t, a.Store, room, 0, 1<<20)
+	if len(b.Entries) != 13 || was.Parked != "" {
+		t.Fatal(len(b.Entries), was.Parked)
 	}
-	s = damage(t, s, "*"+valueSuffix)
-	_, err = readUntilDamage(t, s, alice.room)
+	s := damage(t, a.Store, "*"+valueSuffix)
+	_, err := readUntilDamage(t, s, room)
 	wantKind(t, err, groups.Internal)
 	closeTest(t, s)
 	for _, name := range []string{"journal write", "journal sync", "cut"} {
-		for _, persisted = range []bool{false, true} {
+		for _, a.persisted = range []bool{false, true} {
 			dir := t.TempDir()
-			if err := os.CopyFS(dir, os.DirFS(c.Dir)); err != nil {
+			if err := os.CopyFS(dir, os.DirFS(s.cfg.Dir)); err != nil {
 				t.Fatal(err)
 			}
+			var said bytes.Buffer
 			c := testConfig(alpha, dir)
-			fail(name)
-			if _, err := open(c, fault); !errors.Is(err, errFault) {
+			c.Log = slog.New(slog.NewTextHandler(&said, nil))
+			a.fail(name)
+			if _, err := open(c, a.disk); !errors.Is(err, errFault) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			s := openTest(t, c)
-			in, _ := s.Room(alice.room)
+			in, _ := s.Room(room)
 			if in.Head.Seq < 4 || in.Head.Seq > 6 || in.Fenced != was.Head.Seq {
-				t.Fatalf("%s, persisted %v: %+v", name, persisted, in)
-			}
-			b := groups.Batch{Room: alice.room, Head: head}
-			for _, e := range copied {
-				b.Entries = append(b.Entries, groups.Replica{Entry: e})
+				t.Fatalf("%s, persisted %v: %+v", name, a.persisted, in)
 			}
 			if now, err := replicate(s, b); err != nil || now != was.Head {
 				t.Fatalf("%+v, %v", now, err)
 			}
-			if got := readAll(t, s, alice.room, 1<<20); len(got) != len(copied) {
+			if got := readAll(t, s, room, 1<<20); len(got) != len(b.Entries) {
 				t.Fatal(len(got))
 			}
 			closeTest(t, s)
+			cut := fmt.Sprintf(`msg="room is cut back to what is whole of its log" room=%s held=%d was=%d`, room, in.Head.Seq, was.Head.Seq)
+			if told := strings.Contains(said.String(), cut); told == (name == "cut" && a.persisted) {
+				t.Fatalf("%s, persisted %v: it says\n%s", name, a.persisted, said.String())
+			}
 		}
+	}
+}
+
+// A head row that points behind the log's end costs at most what nobody has a receipt
+// for, and what the room orders next does not meet what is left of that.
+func TestARottenHeadBehindTheEndIsMovedBack(t *testing.T) {
+	a := newAhead(t)
+	room, number := a.alice.room, a.find(a.alice.room).number
+	was, _ := a.Room(room)
+	head := was.Head
+	head.Seq += 1 << 20
+	rec := headRecord{last: head, signed: shown(t, a.Store, room)}
+	if err := a.writeRows([]row{{key: numberKey(rowHead, number), value: rec.encode()}}); err != nil {
+		t.Fatal(err)
+	}
+	s := reopen(t, a.Store)
+	in, _ := s.Room(room)
+	if in.Parked != "" || in.Head.Seq != was.Head.Seq-1 {
+		t.Fatalf("%+v", in)
+	}
+	flood(a.alice, s, 5)
+	s = reopen(t, s)
+	if n := len(readAll(t, s, room, 1<<20)); n != int(was.Head.Seq)+4 {
+		t.Fatal(n)
 	}
 }
 
