@@ -66,7 +66,7 @@ func TestAcceptedMessagesSurviveKills(t *testing.T) {
 	}
 	for i := range kills {
 		r.strike(ctx, t, dice, i)
-		t.Logf("%v", time.Since(began))
+		t.Logf("after %v", time.Since(began).Round(time.Millisecond))
 	}
 	close(stop)
 	done := make(chan struct{})
@@ -79,7 +79,7 @@ func TestAcceptedMessagesSurviveKills(t *testing.T) {
 		}
 		t.Fatal("messages are not accepted two minutes after the last node came back")
 	}
-	t.Logf("%v", time.Since(began))
+	t.Logf("all is accepted after %v", time.Since(began).Round(time.Millisecond))
 	r.verify(ctx, t)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto"
 	"crypto/ed25519"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
@@ -135,6 +136,14 @@ func (id *identity) SignHeads(root groups.Hash) ([]byte, error) {
 
 // Certificate names the ordering certificate.
 func (id *identity) Certificate() groups.Hash { return sha256.Sum256(id.chain[0]) }
+
+// resetKey is the same after a restart, and nobody else's: a node that was killed
+// ends what its peers take for links (RFC 9000, Section 10.3).
+func (id *identity) resetKey() *[32]byte {
+	m := hmac.New(sha256.New, id.ordering.Seed())
+	m.Write([]byte("Parley 1 stateless reset"))
+	return (*[32]byte)(m.Sum(nil))
+}
 
 // VerifyHeads checks a signature under a certificate that was learned.
 func (id *identity) VerifyHeads(site groups.SiteID, by, root groups.Hash, sig []byte) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -230,5 +231,27 @@ func TestOrderingCertificatesOfOneSiteAreBounded(t *testing.T) {
 	files, err := os.ReadDir(id.known)
 	if err != nil || len(files) != maxSiteSigners || len(id.signers) != maxSiteSigners {
 		t.Errorf("%d are known, %d files are kept, %v", len(id.signers), len(files), err)
+	}
+}
+
+// A peer of a node that was killed and came back took its old link for one until it
+// had been idle for a minute: what it relayed there was not answered.
+func TestRestartedNodeEndsTheLinksOfItsLifeBefore(t *testing.T) {
+	c := madeByPKI(t)
+	load := func(c *config) *[32]byte {
+		id, err := loadIdentity(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := (&node{config: c, id: id, log: slog.New(slog.DiscardHandler)}).federationConfig(nil)
+		if err != nil || cfg.ResetKey == nil {
+			t.Fatalf("no key: %v", err)
+		}
+		return cfg.ResetKey
+	}
+	other := *c
+	other.Node, other.Identity = "a2", pkiIdentity(filepath.Dir(filepath.Dir(filepath.Dir(c.Identity.Certificate))), "a2")
+	if a1, again, a2 := load(c), load(c), load(&other); *a1 != *again || *a1 == *a2 {
+		t.Error("the key is another one after a restart, or that of another node")
 	}
 }

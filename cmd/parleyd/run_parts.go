@@ -67,6 +67,7 @@ func (n *node) federationConfig(late *signals) (federation.Config, error) {
 		Node: c.nodeID(), Certificate: n.id.tlsCertificate,
 		Peers: n.id, Orderings: n.id, Log: n.store, Rooms: n.store, Keys: n.store, Blobs: blobs{n.store}, Signals: late,
 		Software: version(), Logger: n.log.With("part", "federation"), Registry: n.metrics,
+		ResetKey: n.id.resetKey(),
 	}
 	for _, p := range c.Peers {
 		cfg.Sites = append(cfg.Sites, federation.Peer{Site: p.Site, Addresses: p.Addresses})
