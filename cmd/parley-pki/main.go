@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,13 +17,26 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := root().ExecuteContext(ctx)
+	started := false
+	err := root(&started).ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "parley-pki:", err)
+		if _, mistaken := errors.AsType[*mistake](err); mistaken || !started {
+			os.Exit(exitUsage)
+		}
 		os.Exit(1)
 	}
 }
+
+// exitUsage is the exit status of what was called in a wrong way, as parley's.
+const exitUsage = 2
+
+// A mistake says that there is no such command.
+type mistake struct{ text string }
+
+// Error returns which commands there are.
+func (m *mistake) Error() string { return m.text }
 
 // dirVariable names the PKI directory where --dir does not.
 const dirVariable = "PARLEY_PKI"
@@ -33,7 +47,9 @@ type tool struct {
 	json bool
 }
 
-func root() *cobra.Command {
+// root is the command tree. It notes in started that flags and arguments have been
+// found good.
+func root(started *bool) *cobra.Command {
 	t := &tool{}
 	dir := os.Getenv(dirVariable)
 	if dir == "" {
@@ -63,12 +79,14 @@ a CA, services and administrators of their own, each with another --dir:
   parley-pki coi --help
   parley-pki lookup --help
   parley-pki ocsp --help`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          helpOrMistake,
 	}
 	cmd.SuggestionsMinimumDistance = 2
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { *started = true }
 	cmd.PersistentFlags().StringVar(&t.dir, "dir", dir, "the PKI directory (or set "+dirVariable+")")
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nsee: %s --help", err, c.CommandPath())
@@ -111,7 +129,7 @@ func helpOrMistake(cmd *cobra.Command, args []string) error {
 			}
 		}
 	}
-	return fmt.Errorf("%s has no command %q: there is %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
+	return &mistake{fmt.Sprintf("%s has no command %q: there is %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))}
 }
 
 func versionCommand() *cobra.Command {
@@ -120,12 +138,17 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			version := "devel"
-			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-				version = info.Main.Version
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "parley-pki", version)
-			return nil
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "parley-pki", version())
+			return err
 		},
 	}
+}
+
+// version is the module's version and the Go it was built with, as parley's and parleyd's.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown build)"
+	}
+	return info.Main.Version + " " + info.GoVersion
 }

@@ -43,8 +43,7 @@ func (c *config) checkPeers(fault func(string, ...any)) {
 		key := fmt.Sprintf("peer %d", i+1)
 		if _, err := groups.ParseSiteID(string(p.Site)); err != nil {
 			fault("%s: site: %w", key, err)
-		}
-		if seen[p.Site] {
+		} else if seen[p.Site] {
 			fault("%s: %s is this site or named twice", key, p.Site)
 		}
 		seen[p.Site] = true
@@ -65,6 +64,7 @@ func (c *config) checkAddresses(fault func(string, ...any)) {
 	if host, _, err := net.SplitHostPort(c.Admin.Listen); err == nil && !isLoopback(host) {
 		fault("admin.listen: %q is not loopback; the admin port has no login", c.Admin.Listen)
 	}
+	c.checkClash(fault)
 	if c.Gossip.KeyFile == "" {
 		if c.Gossip.Listen != "" || len(c.Gossip.Join) > 0 {
 			fault("gossip: key_file is missing: gossip without a key is refused")
@@ -87,6 +87,27 @@ func (c *config) checkAddresses(fault func(string, ...any)) {
 	}
 	if host, _, err := net.SplitHostPort(c.Gossip.Listen); err == nil && isEverywhere(host) && c.Gossip.Advertise == "" {
 		fault("gossip.advertise: name the host:port that other nodes reach; gossip.listen %q names none", c.Gossip.Listen)
+	}
+}
+
+// checkClash finds two faces of the node at one address: it could not start.
+func (c *config) checkClash(fault func(string, ...any)) {
+	faces := []struct {
+		key, address string
+		tcp, udp     bool
+	}{
+		{"gateway.listen", c.Gateway.Listen, true, true},
+		{"federation.listen", c.Federation.Listen, false, true},
+		{"admin.listen", c.Admin.Listen, true, false},
+		{"gossip.listen", c.Gossip.Listen, true, true},
+	}
+	for i, a := range faces {
+		_, port, err := net.SplitHostPort(a.address)
+		for _, b := range faces[:i] {
+			if err == nil && port != "0" && a.address == b.address && (a.tcp && b.tcp || a.udp && b.udp) {
+				fault("%s: %q is %s too: give it a port of its own", a.key, a.address, b.key)
+			}
+		}
 	}
 }
 

@@ -151,7 +151,11 @@ func configCheckCommand(path *string) *cobra.Command {
 			if _, err := loadIdentity(c); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good: node %s of %s, %d peers\n", *path, c.Node, c.Site, len(c.Peers))
+			peers := "peers"
+			if len(c.Peers) == 1 {
+				peers = "peer"
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good: node %s of %s, %d %s\n", *path, c.Node, c.Site, len(c.Peers), peers)
 			return err
 		},
 	}

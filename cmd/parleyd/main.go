@@ -6,23 +6,44 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"parley/groups"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "parleyd:", err)
+	started := false
+	if err := root(&started).ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "parleyd: "+words(err))
 		stop()
+		if !started {
+			fmt.Fprintln(os.Stderr, "See 'parleyd --help' and 'parleyd COMMAND --help'.")
+			os.Exit(exitUsage)
+		}
 		os.Exit(1)
 	}
 }
 
-// root is the command tree. Running a node is the default.
-func root() *cobra.Command {
+// exitUsage is the exit status of what was called in a wrong way, as parley's.
+const exitUsage = 2
+
+// words is an error without the kinds of those that are ours: they are for programs.
+func words(err error) string {
+	text := err.Error()
+	for _, kind := range []groups.Kind{groups.Invalid, groups.Denied, groups.NotFound, groups.Conflict, groups.NoSpace, groups.Unavailable} {
+		text = strings.ReplaceAll(text, ": "+kind.String()+": ", ": ")
+	}
+	return text
+}
+
+// root is the command tree. Running a node is the default. It notes in started that
+// flags and arguments have been found good.
+func root(started *bool) *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "parleyd",
@@ -37,6 +58,7 @@ Its identity comes from parley-pki, its settings from one TOML file:
   parleyd config check --config a1.toml
   parleyd --config a1.toml`,
 		Args:          cobra.NoArgs,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,6 +69,8 @@ Its identity comes from parley-pki, its settings from one TOML file:
 			return run(cmd.Context(), c)
 		},
 	}
+	cmd.SetVersionTemplate("{{.Version}}\n")
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { *started = true }
 	cmd.PersistentFlags().StringVarP(&path, "config", "c", "parleyd.toml", "the node's config file")
 	cmd.AddCommand(configCommand(&path), roomCommand(&path), versionCommand())
 	return cmd

@@ -73,7 +73,7 @@ func parkedNode(t *testing.T) (config, address string, acts *[]string) {
 func runParleyd(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	cmd := root()
+	cmd := root(new(bool))
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	cmd.SetArgs(args)
