@@ -234,7 +234,7 @@ func TestOrderingCertificatesOfOneSiteAreBounded(t *testing.T) {
 	}
 }
 
-// A peer of a node that was killed and came back took its old link for one until it
+// RFC 9000, Section 10.3: a peer of a node that was killed and came back took its old link for one until it
 // had been idle for a minute: what it relayed there was not answered.
 func TestRestartedNodeEndsTheLinksOfItsLifeBefore(t *testing.T) {
 	c := madeByPKI(t)
