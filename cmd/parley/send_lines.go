@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -22,13 +23,14 @@ func (s *session) sendLines(ctx context.Context, room groups.RoomID, f *sendFlag
 		s.goOnline(ctx)
 	}
 	in := bufio.NewReaderSize(s.app.in, client.MaxText)
-	for {
+	for taken := 0; ; {
 		batch, end := readLines(in)
 		if len(batch) > 0 {
 			queued, err := s.queueAll(ctx, room, batch)
 			if err != nil {
-				return err
+				return advise(err, fmt.Sprintf("%d messages of the input were taken, what follows was not", taken))
 			}
+			taken += len(queued)
 			if err := s.report(ctx, queued, f); err != nil {
 				return err
 			}
