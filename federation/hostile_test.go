@@ -190,6 +190,7 @@ func TestHalfOpenConnectionsOfOneSiteKeepNobodyOut(t *testing.T) {
 	cert := pki.cas[gamma].issue(t, node, time.Hour)
 	conf := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{ALPN}, ServerName: string(alpha), MinVersion: tls.VersionTLS13,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert() }}
+	began := time.Now()
 	for range maxOpening + 10 {
 		conn, err := quic.DialAddr(t.Context(), a.Addr().String(), conf, quicConfig())
 		if err != nil {
@@ -197,6 +198,7 @@ func TestHalfOpenConnectionsOfOneSiteKeepNobodyOut(t *testing.T) {
 		}
 		defer conn.CloseWithError(0, "")
 	}
+	quick := time.Since(began) < handshakeTime/2 // else the first are given up meanwhile
 	eventually(t, "only some are half open", func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -204,7 +206,7 @@ func TestHalfOpenConnectionsOfOneSiteKeepNobodyOut(t *testing.T) {
 	})
 	b := start(t, pki, nodeID(beta, "b1"), peering(alpha, a))
 	eventually(t, "another site is let in", func() bool { return len(b.linksOf(alpha)) == 1 })
-	if testutil.ToFloat64(a.metrics.dropped.WithLabelValues("incoming")) == 0 {
+	if quick && testutil.ToFloat64(a.metrics.dropped.WithLabelValues("incoming")) == 0 {
 		t.Error("nobody was sent away")
 	}
 }
