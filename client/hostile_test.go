@@ -170,6 +170,49 @@ func TestE8_AMemberThatWrapsAnotherKeyIsSeen(t *testing.T) {
 	})
 }
 
+// A member who leaves a community out of the envelope, or makes one that a single
+// community can open where it takes all, is found by every member: the record
+// itself names them all, and is well signed.
+func TestA4_AMemberThatLeavesACommunityOutIsSeen(t *testing.T) {
+	for name, mode := range map[string]groups.CoIMode{"left out": groups.CoIAny, "any where it takes all": groups.CoIAll} {
+		t.Run(name, func(t *testing.T) {
+			simKeys(t, func(t *testing.T, h *hub, c *communities) {
+				alice, bob := h.device("alice/laptop"), h.device("bob/phone")
+				c.room(alice, func(p *groups.Policy) { p.Mode = mode }, finance, legal)
+				alice.add("bob")
+				var to []wrap.Recipient
+				for _, who := range []groups.CoIID{finance, legal} {
+					to = append(to, wrap.Recipient{Name: string(who), Certificate: c.list[who].keys[0].cert})
+				}
+				if mode == groups.CoIAny {
+					to = to[:1]
+				}
+				h.set(func() {
+					h.mangle = mangled(func(k *groups.KeyRecord) []byte {
+						binding := wrap.Binding{Room: string(k.Room), Epoch: uint64(k.Epoch), KeyID: k.KeyID, Recipients: k.BindingHash()}
+						k.Envelope = must(wrap.Seal(suite.Random(64), to, binding, wrap.SealOptions{Mode: wrap.Any}))
+						s := must(suite.Lookup(suite.X25519AES128SHA256Ed25519))
+						if err := k.Sign(must(s.SignatureKeyOf(h.keys[alice.ID()]))); err != nil {
+							t.Error(err)
+						}
+						return k.Marshal()
+					})
+				})
+				alice.Rekey(t.Context(), ops)
+				settle()
+				h.set(func() { h.mangle = nil })
+				if len(h.log(ops)) != 3 {
+					t.Fatal("the hub has not taken it: this proves nothing")
+				}
+				bob.refusesKey()
+				if info := must(bob.Room(ops)); !strings.Contains(info.KeyProblem, "the envelope is") {
+					t.Errorf("bob is told %q", info.KeyProblem)
+				}
+			}, finance, legal)
+		})
+	}
+}
+
 // In an epoch without a record nothing is sent, also if the hub drops every
 // record that is published.
 func TestNothingIsSentWhileTheHubDropsRecords(t *testing.T) {

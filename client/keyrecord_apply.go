@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"parley/coi/wrap"
 	"parley/groups"
 	"parley/mls"
 	"parley/mls/wire"
@@ -49,7 +50,8 @@ func (a *applier) takeRecord(g *mls.Group, b []byte, e groups.KeyEpoch) error {
 	return nil
 }
 
-// checkRecord holds a record against the epoch it is for.
+// checkRecord holds a record against the epoch it is for. The hub does not look
+// into envelopes; a member does as far as it can without a key.
 func checkRecord(g *mls.Group, k *groups.KeyRecord, p *groups.Policy, e groups.KeyEpoch) error {
 	context := g.GroupContext()
 	leaf, ok := g.Tree().Leaf(e.Author)
@@ -59,6 +61,9 @@ func checkRecord(g *mls.Group, k *groups.KeyRecord, p *groups.Policy, e groups.K
 	e.Context, e.Policy, e.Leaf = &context, p, &leaf
 	if err := k.Check(&e); err != nil {
 		return err
+	}
+	if err := wrap.Check(k.Envelope, len(p.CoIs), sealOptions(p)); err != nil {
+		return groups.Errorf(groups.Invalid, "key record of epoch %d of %s: %w", k.Epoch, k.Room, err)
 	}
 	return checkKeyID(g, k)
 }
