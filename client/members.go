@@ -162,18 +162,6 @@ func (m *members) has(d groups.DeviceID) bool {
 	return ok
 }
 
-// of lists the devices of a user, sorted.
-func (m *members) of(u groups.UserID) []groups.DeviceID {
-	var list []groups.DeviceID
-	for d := range m.byDevice {
-		if d.User() == u {
-			list = append(list, d)
-		}
-	}
-	slices.Sort(list)
-	return list
-}
-
 // roster returns the members of a room, whose group is loaded.
 func (r *room) roster() *members {
 	if r.members == nil {

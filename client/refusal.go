@@ -21,11 +21,6 @@ func kindOf(err error) groups.Kind {
 	return groups.KindOf(err)
 }
 
-// temporary says whether the same call may succeed later.
-func temporary(err error) bool {
-	return kindOf(err).Temporary() || errors.Is(err, context.DeadlineExceeded)
-}
-
 // remoteError turns what Connect reports into our kinds of error: what the peer
 // has said, that it is somebody else, or that it can not be reached.
 func remoteError(peer string, err error) error {

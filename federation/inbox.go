@@ -32,13 +32,6 @@ func (b *inbox[T]) take() []T {
 	return items
 }
 
-// len tells how much waits.
-func (b *inbox[T]) len() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.items)
-}
-
 // poke leaves a token in c unless one is there.
 func poke(c chan struct{}) {
 	select {

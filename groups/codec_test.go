@@ -3,6 +3,7 @@ package groups
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -65,10 +66,25 @@ func TestEntryRoundTrip(t *testing.T) {
 }
 
 func TestPolicyRoundTrip(t *testing.T) {
-	p := DefaultPolicy("mimi://alpha.example/u/alice")
-	p.MaxKeyMessages, p.MembersMayAdd = 9, true
+	p := Policy{
+		Admins: []UserID{"mimi://alpha.example/u/alice"}, MembersMayAdd: true, BasicCredentials: true,
+		MaxKeyAge: 30 * 24 * time.Hour, MaxKeyMessages: 9, DefaultKeyAge: 7 * 24 * time.Hour, AutoRenew: time.Hour, GraceEpochs: 2,
+		CoIs: []CoI{{
+			Name: "mimi://alpha.example/c/finance", Root: Hash{1}, Lookup: "https://lookup.alpha.example",
+			Unwrap: []string{"https://one.alpha.example", "https://two.alpha.example"},
+			Status: "http://status.alpha.example", Officer: "mimi://alpha.example/u/olga",
+		}},
+		Mode: CoIAll, StrictStatus: true, PostQuantum: true, History: HistoryAll,
+		Readers: []CoIID{"mimi://alpha.example/c/finance"},
+		Cases:   CaseRule{Threshold: 1, Approvers: []Approver{{Name: "olga", Key: Hash{2}}}},
+	}
+	for i, v := 0, reflect.ValueOf(p); i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Errorf("%s is not tested", v.Type().Field(i).Name)
+		}
+	}
 	got, err := ParsePolicy(p.Extension().ExtensionData)
-	if err != nil || !got.Admin("mimi://alpha.example/u/alice") || got.MaxKeyAge != 30*24*time.Hour || got.MaxKeyMessages != 9 {
+	if err != nil || !reflect.DeepEqual(got, p) {
 		t.Fatalf("%+v %v", got, err)
 	}
 	p.GraceEpochs = PastEpochs + 1

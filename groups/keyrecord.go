@@ -148,14 +148,6 @@ func ParseKeyRecord(b []byte) (*KeyRecord, error) {
 	return k, nil
 }
 
-// RecipientsHash is what an envelope is bound to, so that a recipient that was
-// taken out is missed: SHA-256 of CoIRecipient recipients<V>.
-func RecipientsHash(recipients []CoIRecipient) Hash {
-	w := wire.NewWriter(nil)
-	encodeRecipients(w, recipients)
-	return sha256.Sum256(w.Bytes())
-}
-
 func encodeRecipients(w *wire.Writer, list []CoIRecipient) {
 	w.Vector(func(w *wire.Writer) {
 		for i := range list {

@@ -51,9 +51,6 @@ func NewLedger(room RoomID, d Directory) *Ledger {
 // Head returns where the log stands; Seq is 0 before the first entry.
 func (l *Ledger) Head() Head { return l.head }
 
-// Room returns the room's name.
-func (l *Ledger) Room() RoomID { return l.head.Room }
-
 // Policy returns the room's policy.
 func (l *Ledger) Policy() Policy {
 	if l.room == nil {

@@ -1,7 +1,5 @@
 package groups
 
-import "time"
-
 // The limits of what travels. They are one list so that both ends of every
 // wire agree; each is tested where it is enforced.
 const (
@@ -63,6 +61,4 @@ const (
 	MaxProof    = 48 << 10
 	// MaxRefusal bounds the words of a refusal.
 	MaxRefusal = 1 << 10
-	// SubmissionMemory is how long a submission's id gives its first receipt.
-	SubmissionMemory = 30 * 24 * time.Hour
 )

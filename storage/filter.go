@@ -22,7 +22,7 @@ const (
 	filterProbes = 8
 	// maxFilterRuns bounds the filter of a room: 8 million entries in 25 MiB.
 	// The oldest run is forgotten first: a submission that old is not
-	// recognised, as if SubmissionMemory had passed.
+	// recognised.
 	maxFilterRuns = 1 << 10
 )
 

@@ -42,13 +42,6 @@ func (f *soft) put(w row) {
 	}
 }
 
-// get returns the value of a row that waits.
-func (f *soft) get(key []byte) []byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.rowsBy[string(key)]
-}
-
 // waiting says whether something is to be written.
 func (f *soft) waiting() bool {
 	f.mu.Lock()

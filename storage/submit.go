@@ -13,7 +13,7 @@ var errGone = errors.New("room is gone")
 // done is called once: with the receipt, from the committer, when the entry is
 // durable, or with the refusal, which may be before Submit returns. It must
 // neither block nor call the Store. The same submission again gets the same
-// receipt (groups.SubmissionMemory).
+// receipt, as long as the room's filter remembers it.
 //
 // Refusals are the ledger's, and NotFound, Conflict (a room to be created
 // exists), Unavailable (parked, ordered elsewhere, stopped), NoSpace and Busy.
