@@ -38,6 +38,7 @@ type RoomInfo struct {
 	Readers []SiteID       // sites whose devices may read it without a leaf
 	History HistoryMode    // what a member may read of the time before it joined
 	Parked  string         // why it is read-only, empty when live
+	Damaged bool           // parked until the node's next start, which mends its log
 	Fenced  Seq            // entry that makes a parked room live again when a copy has refilled the log up to it, 0 if nothing does
 }
 

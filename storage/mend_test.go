@@ -101,7 +101,7 @@ func comesBack(t *testing.T, broken, whole *Store, files string, was groups.Head
 	_, err := readUntilDamage(t, broken, room)
 	wantKind(t, err, groups.Internal)
 	in, _ := broken.Room(room)
-	if in.Head != was || !strings.Contains(in.Parked, "can not be read") || !strings.Contains(in.Parked, "next start") || in.Fenced != 0 {
+	if in.Head != was || !strings.Contains(in.Parked, "can not be read") || !strings.Contains(in.Parked, "next start") || in.Fenced != 0 || !in.Damaged {
 		t.Fatalf("%+v", in)
 	}
 	broken = reopen(t, broken)

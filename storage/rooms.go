@@ -108,7 +108,7 @@ func (r *room) describe() (groups.RoomInfo, bool) {
 		Sites: slices.Clone(v.info.sites), Left: maps.Clone(v.info.left),
 		Readers: slices.Clone(v.info.readers), History: v.info.history}
 	if parked != nil {
-		in.Parked = *parked
+		in.Parked, in.Damaged = *parked, r.damaged.Load()
 		if f := r.refilling(); f != nil {
 			in.Fenced = f.head.Seq
 		}

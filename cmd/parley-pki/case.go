@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -169,7 +168,7 @@ func (f *caseFlags) fill(now time.Time) (err error) {
 		c.Approvers = append(c.Approvers, key)
 	}
 	if f.export == "" {
-		return errors.New("to whom are the keys sealed? give --export, a certificate in PEM")
+		return &mistake{"to whom are the keys sealed? give --export, a certificate in PEM"}
 	}
 	data, err := os.ReadFile(f.export)
 	if err != nil {

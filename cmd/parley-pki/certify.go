@@ -45,7 +45,7 @@ needs the root's key.`,
   parley-pki certify service unwrap --dir pki --csr tls.csr --out tls.crt --host unwrap.alpha.example`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("name one service: parley-pki certify service lookup --csr FILE --out FILE")
+				return &mistake{"name one service: parley-pki certify service lookup --csr FILE --out FILE"}
 			}
 			return nil
 		},

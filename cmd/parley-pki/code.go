@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -50,7 +49,7 @@ a room sees it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if g.User == "" {
-				return errors.New("who is the code for? give --user, a name such as alice")
+				return &mistake{"who is the code for? give --user, a name such as alice"}
 			}
 			dir, err := t.open()
 			if err != nil {

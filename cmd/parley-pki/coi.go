@@ -40,7 +40,7 @@ for instance, to which the list of certificates is copied whenever it changes.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if site == "" {
-				return errors.New("whose CoI CA is this? give --site, a domain such as alpha.example")
+				return &mistake{"whose CoI CA is this? give --site, a domain such as alpha.example"}
 			}
 			a, err := service.InitAuthority(t.dir, service.AuthorityPlan{Site: site, Publish: publish}, time.Now())
 			if err != nil {
@@ -61,7 +61,7 @@ for instance, to which the list of certificates is copied whenever it changes.`,
 // oneCoI takes the local name of a CoI as the only argument.
 func oneCoI(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return errors.New("name one CoI, finance for instance")
+		return &mistake{"name one CoI, finance for instance"}
 	}
 	return nil
 }
@@ -219,7 +219,7 @@ new certificate retires the old one by itself.`,
 		Example: `  parley-pki coi retire 5f0c2a... --dir coi`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("name one serial: parley-pki coi ls prints them")
+				return &mistake{"name one serial: parley-pki coi ls prints them"}
 			}
 			return nil
 		},

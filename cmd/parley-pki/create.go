@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -28,7 +27,7 @@ reached. Without --host that is this machine alone (localhost, 127.0.0.1, ::1).`
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if plan.Site == "" {
-				return errors.New("whose PKI is this? give --site, a domain such as alpha.example")
+				return &mistake{"whose PKI is this? give --site, a domain such as alpha.example"}
 			}
 			dir, err := service.InitDirectory(t.dir, plan, time.Now())
 			if err != nil {

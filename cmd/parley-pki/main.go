@@ -32,10 +32,10 @@ func main() {
 // exitUsage is the exit status of what was called in a wrong way, as parley's.
 const exitUsage = 2
 
-// A mistake says that there is no such command.
+// A mistake says what is wrong with a call, not with what it met.
 type mistake struct{ text string }
 
-// Error returns which commands there are.
+// Error returns what to give instead.
 func (m *mistake) Error() string { return m.text }
 
 // dirVariable names the PKI directory where --dir does not.

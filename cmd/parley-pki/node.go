@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +25,7 @@ bring it back to the directory, or say with --root-key where it is.`,
   parley-pki node add a3 --dir pki --root-key /media/safe/root.key`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("name one node: parley-pki node add a3")
+				return &mistake{"name one node: parley-pki node add a3"}
 			}
 			return nil
 		},

@@ -97,13 +97,13 @@ then (give its user the right to read these three, and nothing else).`,
   parley-pki ocsp add devices --dir ocsp --ca pki`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("name the CA, coi or devices for instance: its list will be /crl/NAME")
+				return &mistake{"name the CA, coi or devices for instance: its list will be /crl/NAME"}
 			}
 			return coi.CheckLabel(args[0])
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if ca == "" {
-				return errors.New("where is the CA? give --ca, the directory of the CoI CA or the PKI directory")
+				return &mistake{"where is the CA? give --ca, the directory of the CoI CA or the PKI directory"}
 			}
 			r, err := service.OpenRealm(t.dir, service.RoleOCSP)
 			if err != nil {
@@ -157,7 +157,7 @@ an error unless the certificate is good.`,
   parley-pki status finance.crt --issuer coi/root.crt --url https://127.0.0.1:7447 --bundle alpha-ca.pem`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("name one certificate: parley-pki status FILE --issuer FILE --url URL")
+				return &mistake{"name one certificate: parley-pki status FILE --issuer FILE --url URL"}
 			}
 			return nil
 		},
@@ -182,7 +182,7 @@ type statusLine struct {
 
 func (t *tool) status(cmd *cobra.Command, file string, f *statusFlags) error {
 	if f.issuer == "" {
-		return errors.New("who issued it? give --issuer FILE")
+		return &mistake{"who issued it? give --issuer FILE"}
 	}
 	cert, err := readFirst(file)
 	if err != nil {

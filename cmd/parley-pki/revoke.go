@@ -135,7 +135,7 @@ run this daily. The OCSP service's /ready says when it is due.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if life <= 0 {
-				return errors.New("--life must be more than nothing, such as 168h")
+				return &mistake{"--life must be more than nothing, such as 168h"}
 			}
 			issuer, err := t.issuer()
 			if err != nil {

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +27,7 @@ and whether the CAs of the PKI directory vouch for it (where there is one).`,
   parley-pki show --dir pki beta-ca.pem`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("name one file: parley-pki show FILE")
+				return &mistake{"name one file: parley-pki show FILE"}
 			}
 			return nil
 		},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -28,7 +27,7 @@ fingerprint it prints with the peer's administrator before you rely on it.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if site == "" || file == "" {
-				return errors.New("whose CAs, and where are they? give --site beta.example and --ca FILE")
+				return &mistake{"whose CAs, and where are they? give --site beta.example and --ca FILE"}
 			}
 			dir, err := t.open()
 			if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -24,7 +23,7 @@ refused.`,
 		Args: oneCoI,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if root == "" || c.Lookup == "" || len(c.Unwrap) == 0 {
-				return errors.New("which root vouches for it, and where are its services? give --root FILE, --lookup URL and --unwrap URL")
+				return &mistake{"which root vouches for it, and where are its services? give --root FILE, --lookup URL and --unwrap URL"}
 			}
 			dir, err := t.open()
 			if err != nil {

@@ -59,6 +59,8 @@ func roomParkedCommand(path *string) *cobra.Command {
 func showParked(w io.Writer, row roomRow) {
 	fmt.Fprintf(w, "%s\n  why:    %s\n  held:   entry %d\n", row.Room, row.Parked, row.Seq)
 	switch {
+	case row.Damaged:
+		fmt.Fprintf(w, "  ends:   after the next start of this node, which mends the log and has a copy refill it\n")
 	case row.Refill > 0:
 		fmt.Fprintf(w, "  ends:   by itself, when entry %d is back from a site or node that has it\n", row.Refill)
 	case row.Owned:

@@ -43,7 +43,8 @@ type roomRow struct {
 	Devices int             `json:"devices"`
 	Sites   []groups.SiteID `json:"sites"`
 	Parked  string          `json:"parked"`
-	Refill  groups.Seq      `json:"refill"` // entry that makes it live again, 0 if none does
+	Damaged bool            `json:"damaged"` // mended at the node's next start
+	Refill  groups.Seq      `json:"refill"`  // entry that makes it live again, 0 if none does
 }
 
 func (n *node) status() status {
@@ -88,7 +89,7 @@ func (n *node) roomRows() any {
 	for _, in := range n.store.Rooms() {
 		row := roomRow{
 			Room: in.Room, Owner: in.Owner, Owned: in.Owned, Seq: in.Head.Seq, Epoch: in.Head.Epoch,
-			Hash: in.Head.Hash.String(), Devices: in.Members, Sites: in.Sites, Parked: in.Parked, Refill: in.Fenced,
+			Hash: in.Head.Hash.String(), Devices: in.Members, Sites: in.Sites, Parked: in.Parked, Damaged: in.Damaged, Refill: in.Fenced,
 		}
 		if why := parked[in.Room]; why != "" && row.Parked != "" {
 			row.Parked += "; " + why
