@@ -50,7 +50,7 @@ func texts(users []groups.UserID) []string {
 
 // claimSite asks the nodes of a site one after the other, until one answers.
 func (n *Node) claimSite(ctx context.Context, site groups.SiteID, c *linkv1.Claim, got *harvest) {
-	err := error(groups.Errorf(groups.Unavailable, "%s can not be reached now: try again later", site))
+	err := error(groups.Errorf(groups.Unavailable, "%s can not be reached from here now: look at the name, or try again later", site))
 	for _, l := range n.linksOf(site) {
 		var a *linkv1.Answer
 		if a, err = l.ask(ctx, &linkv1.Call{Ask: &linkv1.Call_Claim{Claim: c}}); err == nil {

@@ -154,7 +154,7 @@ func (s *Store) TakeKeyPackages(user groups.UserID, suite groups.CipherSuite) ([
 		return nil, readError(err)
 	}
 	if len(out) == 0 {
-		return nil, groups.Errorf(groups.NotFound, "no device of %s has a key package of suite %v", user, suite)
+		return nil, groups.Errorf(groups.NotFound, "no device of %s can be added: none has left keys here to be added with since it was last online (%v)", user, suite)
 	}
 	if err := s.writeRows(rows); err != nil { // it frees space
 		return nil, err
