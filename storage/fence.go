@@ -9,13 +9,14 @@ import (
 
 // The boot fence. Badger 4.9.6 can lose what it has acknowledged without an
 // error: one flipped bit in a write-ahead log makes Open drop everything after
-// it (in the value log it would as well: see sealValues). So each room's head is compared at start with
-// the journal, which knows what has been promised. A room whose log is shorter or
-// different is parked: what is left of it can be read, and it is refilled: a
-// follower's from its hub, the hub's from whoever holds a longer copy; it is never
-// silently shorter (I2, I5). A log that is damaged within is cut back to what is
-// whole, and is then such a shorter one (mend.go). A copy of the whole directory that is older, journal and all, is found by
-// the heads that followers show (fence_shown.go).
+// it (in the value log it would as well: see sealValues). So each room's head is
+// compared at start with the journal, which knows what has been promised. A room
+// whose log is shorter or different is parked: what is left of it can be read, and
+// it is refilled: a follower's from its hub, the hub's from whoever holds a longer
+// copy; it is never silently shorter (I2, I5). A log that is damaged within is cut
+// back to what is whole, and is then such a shorter one (mend.go). A copy of the
+// whole directory that is older, journal and all, is found by the heads that
+// followers show (fence_shown.go).
 
 // fence compares the rooms with the journal.
 func (s *Store) fence() error {
