@@ -129,3 +129,24 @@ func TestUnreadIsCounted(t *testing.T) {
 		}
 	})
 }
+
+// To open a tail again, as for a room just made, could end the whole session: to
+// close the old one failed its reader, whose error came first.
+func TestATailOpenedAgainDoesNotEndTheSession(t *testing.T) {
+	sim(t, func(t *testing.T, h *hub) {
+		alice := h.device("alice/laptop")
+		events := alice.Subscribe(100)
+		defer events.Close()
+		h.set(func() { h.lingers = true })
+		alice.createRoom()
+		settle()
+		for len(events.C) > 0 {
+			if e := <-events.C; e.Kind == client.EventConnection {
+				t.Errorf("the connection is %s: %v", e.Connection, e.Err)
+			}
+		}
+		alice.say("in one session")
+		settle()
+		alice.shows("in one session")
+	})
+}

@@ -54,6 +54,7 @@ type hub struct {
 	submitted      map[groups.RoomID]int                                    // commits that were asked for
 	silent         bool                                                     // no tail says anything of any room
 	mute           bool                                                     // no tail says anything at all
+	lingers        bool                                                     // a stream's Close returns a second after its end
 	forgetful      bool                                                     // only a device's last stay is known
 	mangle         func(sub *groups.Submission)                             // changes it before the ledger is asked
 	keys           map[groups.DeviceID]ed25519.PrivateKey                   // of devices' certificates
@@ -443,7 +444,16 @@ func (s *hubStream[T]) Receive() (*T, error) {
 	}
 }
 
-func (s *hubStream[T]) Close() error { s.cancel(); return nil }
+func (s *hubStream[T]) Close() error {
+	s.cancel()
+	s.l.h.mu.Lock()
+	lingers := s.l.h.lingers
+	s.l.h.mu.Unlock()
+	if lingers {
+		time.Sleep(time.Second)
+	}
+	return nil
+}
 
 func (l *hubLink) Blob(ctx context.Context, req *devicev1.GetBlobRequest) (client.Receiver[devicev1.GetBlobResponse], error) {
 	l.h.mu.Lock()

@@ -62,13 +62,16 @@ func (d *Device) stream(ctx context.Context, s *session, t streaming) error {
 		return err
 	}
 	g.Go(func() error {
-		defer stream.Close()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.wake:
 			return errReopen
 		}
+	})
+	g.Go(func() error {
+		<-ctx.Done() // why it ends is known by now: what closing does to its reader is not the reason
+		return errors.Join(ctx.Err(), stream.Close())
 	})
 	g.Go(func() error {
 		for {
