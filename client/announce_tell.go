@@ -120,7 +120,7 @@ func (a *announcer) tell(ctx context.Context, t telling) {
 	if r := a.d.rooms[t.room]; r != nil {
 		if n := r.untoldAt(t.CoI, t.URL); n != nil && n.Epoch == t.Epoch {
 			n.tried = true
-			if there(err) { // the wait for others is the service's
+			if over || there(err) { // over: our own store has not taken it; the wait for others is the service's
 				n.wait.longer(now, a.d.cfg.Upkeep, deniedMost)
 			}
 		}

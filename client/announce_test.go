@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,7 +167,7 @@ func removing(t *testing.T, n int, persisted bool) (updates int) {
 			return err == nil && info.Devices == 1
 		}
 		s.do("remove", gone, func() error { return s.Remove(t.Context(), ops, bob.User()) })
-		updates = s.mortal.updates
+		updates = s.mortal.count()
 		c.deaf()
 		settle()
 		s.revive()
@@ -198,4 +199,55 @@ func TestKilledAtAnyUpdateARemovalIsAnnounced(t *testing.T) {
 			t.Run(fmt.Sprintf("update %d persisted %v", n, persisted), func(t *testing.T) { removing(t, n, persisted) })
 		}
 	}
+}
+
+// shut is a store that takes nothing while it is.
+type shut struct {
+	client.Store
+	is atomic.Bool
+}
+
+func (s *shut) Update(fn func(client.Tx) error) error {
+	if s.is.Load() {
+		return errFull
+	}
+	return s.Store.Update(fn)
+}
+
+// A service that had heard of a key was told of it again and again, without a
+// pause, as long as the store could not take that it had.
+func TestAServiceIsToldWithPausesWhileTheStoreTakesNothing(t *testing.T) {
+	simKeys(t, func(t *testing.T, h *hub, c *communities) {
+		s := &shut{Store: store.NewMemory()}
+		h.enrol("alice/laptop", s)
+		alice := &phone{t: t, h: h, store: s}
+		alice.start()
+		c.room(alice, nil)
+		c.deaf(c.list[finance].Unwrap[1])
+		alice.rekey()
+		settle()
+		told := 0
+		c.set(func() {
+			c.saw = func([]byte) {
+				if told++; told == 1000 {
+					s.is.Store(false) // or this would not end
+				}
+			}
+		})
+		s.is.Store(true)
+		c.deaf()
+		time.Sleep(5 * time.Minute)
+		settle()
+		c.set(func() {
+			if told == 0 || told > 20 {
+				t.Errorf("the service was told %d times in 5 minutes", told)
+			}
+		})
+		s.is.Store(false)
+		time.Sleep(10 * time.Minute)
+		settle()
+		if n := alice.rows(client.TableAnnouncements); n != 0 {
+			t.Errorf("%d services wait to be told", n)
+		}
+	})
 }

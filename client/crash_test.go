@@ -57,6 +57,13 @@ func (m *mortal) Update(fn func(client.Tx) error) error {
 	return errDead
 }
 
+// count is how many Updates there were.
+func (m *mortal) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.updates
+}
+
 // A story is what a person wants, again and again until it is so, with
 // restarts whenever the process has died.
 type story struct {
@@ -159,7 +166,7 @@ func dying(t *testing.T, n int, persisted bool) (updates int) {
 		bob.shows(want...)
 		s.shows(want...)
 		agree(s.phone, bob)
-		updates = s.mortal.updates
+		updates = s.mortal.count()
 	})
 	return updates
 }
@@ -218,7 +225,7 @@ func receiving(t *testing.T, n int, persisted bool) (updates int) {
 		}
 		s.shows(want...)
 		agree(alice, s.phone)
-		updates = s.mortal.updates
+		updates = s.mortal.count()
 	})
 	return updates
 }

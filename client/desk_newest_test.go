@@ -3,6 +3,7 @@ package client_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,13 +71,13 @@ func TestA5_ARestartedDeviceRemembersTheNewestCertificateThatItWasShown(t *testi
 // full is a store that writes nothing about certificates while it is.
 type full struct {
 	client.Store
-	is bool
+	is atomic.Bool
 }
 
 var errFull = errors.New("no space left")
 
 func (f *full) Update(fn func(client.Tx) error) error {
-	return f.Store.Update(func(tx client.Tx) error { return fn(&fullTx{tx, f.is}) })
+	return f.Store.Update(func(tx client.Tx) error { return fn(&fullTx{tx, f.is.Load()}) })
 }
 
 type fullTx struct {
@@ -101,14 +102,14 @@ func TestA5_NothingIsWrappedToACertificateThatCouldNotBeRemembered(t *testing.T)
 		c.room(alice, nil)
 		old := c.list[finance].keys[0]
 		time.Sleep(time.Hour)
-		s.is = true
+		s.is.Store(true)
 		fresh := c.addKey(finance)
 		time.Sleep(2 * statusLife)
 		if err := alice.Rekey(t.Context(), ops); groups.KindOf(err) != groups.CoIUnavailable || !strings.Contains(err.Error(), errFull.Error()) {
 			t.Errorf("%v", err)
 		}
 		alice.wrappedTo(old)
-		s.is = false
+		s.is.Store(false)
 		alice.rekey()
 		alice.wrappedTo(fresh)
 	})

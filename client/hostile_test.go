@@ -319,8 +319,8 @@ func TestAFalsifiedPastIsFoundAndLeavesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				rita := h.device("rita/phone")
-				must(rita.Attach(t.Context(), ops))
 				h.set(func() { h.unveil = lie(h) })
+				must(rita.Attach(t.Context(), ops)) // it is read from now on
 				if report, err := rita.FetchPast(t.Context(), ops, nil); err == nil && name != "another history" {
 					t.Errorf("a reader finds nothing wrong: %+v", report)
 				}

@@ -440,7 +440,8 @@ func TestE14_AFlagCanNotBeDroppedUnseen(t *testing.T) {
 		done.Wait()
 		h.set(func() { h.swallow = false })
 		// Taken out of the log for somebody: the chain does not hold.
-		var carol = h.device("carol/phone")
+		carol := h.device("carol/phone")
+		reader := carol.ID()
 		alice.add("carol")
 		carol.stop()
 		if _, err := bob.Flag(t.Context(), ops, "once more"); err != nil {
@@ -449,7 +450,7 @@ func TestE14_AFlagCanNotBeDroppedUnseen(t *testing.T) {
 		h.set(func() {
 			h.tamper = func(d groups.DeviceID, page *devicev1.RoomEntries) {
 				page.Entries = slices.DeleteFunc(page.Entries, func(b []byte) bool {
-					return d == carol.ID() && must(groups.ParseEntry(b)).Kind == groups.KindFlag
+					return d == reader && must(groups.ParseEntry(b)).Kind == groups.KindFlag
 				})
 			}
 		})

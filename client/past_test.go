@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,11 +213,11 @@ var errCrash = errors.New("crash")
 // A failing store fails after so many updates.
 type failing struct {
 	client.Store
-	left int
+	left atomic.Int64
 }
 
 func (s *failing) Update(fn func(client.Tx) error) error {
-	if s.left--; s.left < 0 {
+	if s.left.Add(-1) < 0 {
 		return errCrash
 	}
 	return s.Store.Update(fn)
@@ -233,18 +234,19 @@ func TestHistoryGoesOnAfterAnInterruption(t *testing.T) {
 				alice.rekey()
 			}
 		}
-		s := &failing{Store: store.NewMemory(), left: 1 << 30}
+		s := &failing{Store: store.NewMemory()}
+		s.left.Store(1 << 30)
 		h.enrol("bob/phone", s)
 		bob := &phone{t: t, h: h, store: s}
 		bob.start()
 		alice.add("bob")
 		// The gateway ends, the services end, the store ends, one after the other.
 		for n := range 6 {
-			s.left = n
+			s.left.Store(int64(n))
 			if _, err := bob.FetchPast(t.Context(), ops, nil); n < 3 && err == nil {
 				t.Fatalf("with %d updates it is done", n)
 			}
-			s.left = 1 << 30
+			s.left.Store(1 << 30)
 		}
 		h.set(func() {
 			h.unveil = func(d groups.DeviceID, page *devicev1.RoomEntries) { go h.cut() }

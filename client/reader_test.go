@@ -373,7 +373,7 @@ func readerDying(t *testing.T, n int, persisted bool) (updates int) {
 		if lines := must(s.Log(ops, 0, 1000)); len(lines) != len(hub) {
 			t.Errorf("its log has %d lines, the hub's %d", len(lines), len(hub))
 		}
-		updates = s.mortal.updates
+		updates = s.mortal.count()
 	})
 	return updates
 }
