@@ -13,7 +13,10 @@ import (
 
 func (p *phone) member(d groups.DeviceID) (client.Member, bool) {
 	p.t.Helper()
-	list := must(p.Members(ops))
+	list, err := p.Members(ops)
+	if err != nil {
+		p.t.Fatalf("%s: %v", p.ID(), err)
+	}
 	i := slices.IndexFunc(list, func(m client.Member) bool { return m.Device == d })
 	if i < 0 {
 		return client.Member{}, false
