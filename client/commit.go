@@ -159,8 +159,9 @@ func (d *Device) fetchFor(ctx context.Context, need *needCertificates) error {
 }
 
 // maxFetches bounds how often certificates are fetched for one commit: under a
-// strict policy each status is good for one, and another may have it.
-const maxFetches = 4
+// strict policy each status is good for one, and another of the device's commits
+// may have it, each time that it is made again.
+const maxFetches = maxRebase
 
 // prepare makes a commit and makes what it leads to durable (I7). A bare one
 // has no key record.

@@ -195,8 +195,7 @@ func (k *desk) look(ctx context.Context, c *groups.CoI, strict bool) error {
 	s, err := k.ask(ctx, c, strict)
 	switch {
 	case err == nil:
-		s.strict = false
-		k.put(c.Name, s)
+		k.saw(c, s)
 	case groups.KindOf(err) == groups.CoIRevoked:
 		k.forget(c.Name)
 		return err
@@ -204,6 +203,16 @@ func (k *desk) look(ctx context.Context, c *groups.CoI, strict bool) error {
 		return err
 	}
 	return nil
+}
+
+// saw remembers what a look has found, unless a commit has just fetched a status
+// for itself: it would miss that, and fetch again, as often as somebody looks.
+func (k *desk) saw(c *groups.CoI, s *standing) {
+	if own := k.known(c, true); own != nil && own.leaf.Equal(s.leaf) {
+		return
+	}
+	s.strict = false
+	k.put(c.Name, s)
 }
 
 // put remembers a certificate.
