@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"parley/groups"
 )
 
 // unmapLastPage takes the last page of the value log's mapping in dir away from
@@ -32,4 +34,26 @@ func unmapLastPage(t *testing.T, dir string) {
 		return
 	}
 	t.Fatalf("no value log of %s is mapped:\n%s", dir, maps)
+}
+
+// TestAValueLogThatCanNotBeSyncedStopsTheStore: Badger's Commit tells nobody. The
+// last page of its file's mapping is taken away, so that the system refuses to
+// sync it, while there is room before it to write to.
+func TestAValueLogThatCanNotBeSyncedStopsTheStore(t *testing.T) {
+	c := testConfig(alpha, t.TempDir())
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
+	unmapLastPage(t, c.Dir)
+	wantKind(t, submit(s, alice.say("lost?")).Err, groups.Unavailable)
+	wantKind(t, s.Ready(), groups.Unavailable)
+	if err := s.Ready(); !strings.Contains(err.Error(), "sync value log") {
+		t.Fatal(err)
+	}
+	if n := len(readAll(t, s, alice.room, 1<<20)); n != 1 {
+		t.Fatalf("%d entries are shown", n)
+	}
+	s.Close() // says that the mapping has a hole, or not: the test has made it
 }

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -85,30 +84,6 @@ func TestAStoreInUseIsLeftAlone(t *testing.T) {
 	wantKind(t, err, groups.Conflict)
 	if after := tables(c.Dir); after != before {
 		t.Fatalf("files were %s, are %s", before, after)
-	}
-}
-
-// TestAValueLogThatCanNotBeSyncedStopsTheStore: Badger's Commit tells nobody. The
-// last page of its file's mapping is taken away, so that the system refuses to
-// sync it, while there is room before it to write to.
-func TestAValueLogThatCanNotBeSyncedStopsTheStore(t *testing.T) {
-	c := testConfig(alpha, t.TempDir())
-	s, err := Open(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	alice := found(t, s, "ops", deviceID(t, alpha, "alice", "laptop"))
-	unmapLastPage(t, c.Dir)
-	wantKind(t, submit(s, alice.say("lost?")).Err, groups.Unavailable)
-	wantKind(t, s.Ready(), groups.Unavailable)
-	if err := s.Ready(); !strings.Contains(err.Error(), "sync value log") {
-		t.Fatal(err)
-	}
-	if n := len(readAll(t, s, alice.room, 1<<20)); n != 1 {
-		t.Fatalf("%d entries are shown", n)
-	}
-	if err := s.Close(); err != nil && errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
 	}
 }
 
